@@ -29,7 +29,7 @@ from evalkit.records import read_table, samples_frame, verdicts_frame
 from evalkit.report.files import read_manifest, write_run
 from evalkit.requests import Item, complete_sampling, draw
 from evalkit.schedule import Schedule
-from evalkit.scorers import UNSCORED, scorer_of
+from evalkit.scorers import marking
 from evalkit.scorers.code import check_programs
 from evalkit.tasks import Suite
 from evalkit.types import (
@@ -231,18 +231,19 @@ def _suite_record(suite: Suite, items: Sequence[Item], specs: Mapping[str, Model
     spec = suite.spec
     tasks: list[TaskRecord] = []
     for task in suite.tasks:
-        scorer = scorer_of(task.spec)
+        how = marking(task)
         samples = max(complete_sampling(model.sampling, task.sampling).n for model in specs.values())
         tasks.append(
             TaskRecord(
                 name=task.name,
                 kind=task.kind,
-                metric=scorer.metric if scorer else UNSCORED,
+                metric=how.metric,
                 items=sum(item.task is task for item in items),
                 available=len(task.examples),
-                samples=1 if task.kind == "choice" else samples,
-                binary=scorer.binary if scorer else False,
+                samples=task.samples(samples),
+                binary=how.binary,
                 clustered=any(example.group is not None for example in task.examples),
+                bounded=how.bounded,
             )
         )
     return SuiteRecord(
@@ -256,6 +257,7 @@ def _suite_record(suite: Suite, items: Sequence[Item], specs: Mapping[str, Model
         aggregate=spec.aggregate,
         source=spec.source,
         licence=spec.licence,
+        guard=spec.guard.stated,
     )
 
 

@@ -89,17 +89,24 @@ def _encode(completion: Completion) -> bytes:
         "finish_reason": completion.finish_reason,
         "usage": [completion.usage.prompt_tokens, completion.usage.completion_tokens],
         "logprobs": completion.logprobs,
+        "greedy": completion.greedy,
+        "token_ids": completion.token_ids,
     }
     return zlib.compress(json.dumps(fields, ensure_ascii=False).encode("utf-8", "surrogatepass"), 3)
 
 
 def _decode(value: bytes) -> Completion:
     fields = json.loads(zlib.decompress(value).decode("utf-8", "surrogatepass"))
-    logprobs = fields["logprobs"]
+    lists = {name: None if fields.get(name) is None else tuple(fields[name]) for name in _LISTS}
     return Completion(
         text=fields["text"],
         reasoning=fields["reasoning"],
         finish_reason=fields["finish_reason"],
         usage=Usage(*fields["usage"]),
-        logprobs=None if logprobs is None else tuple(logprobs),
+        logprobs=lists["logprobs"],
+        greedy=lists["greedy"],
+        token_ids=lists["token_ids"],
     )
+
+
+_LISTS = ("logprobs", "greedy", "token_ids")

@@ -30,9 +30,9 @@ from evalkit.types import (
 
 @dataclass(frozen=True, slots=True)
 class PairedScores:
-    """One metric of both models, aligned by item. base, tuned: shape (n,), in [0, 1], NaN where never answered.
+    """One metric of both models, aligned by item. base, tuned: shape (n,), NaN where never answered.
 
-    groups: cluster labels, or None where items are independent. causes: why tuned fell short, None where it did not.
+    bounded: scores lie in [0, 1]. groups: cluster labels, or None where items are independent. causes: why tuned fell short, None where it did not.
     """
 
     base: np.ndarray
@@ -40,6 +40,7 @@ class PairedScores:
     groups: np.ndarray | None
     causes: np.ndarray
     binary: bool
+    bounded: bool = True
 
     @property
     def both(self) -> np.ndarray:
@@ -132,7 +133,7 @@ def _pair_task(columns: Mapping[str, np.ndarray], rows: np.ndarray, task: TaskRe
         groups = np.full(len(ids), None, dtype=object)
         groups[code] = columns["group"][rows]
     binary = task.binary and task.samples == 1
-    return PairedScores(mean_by_item("base"), mean_by_item("tuned"), groups, causes, binary)
+    return PairedScores(mean_by_item("base"), mean_by_item("tuned"), groups, causes, binary, task.bounded)
 
 
 def _join(parts: Sequence[PairedScores], names: Sequence[str]) -> PairedScores:
@@ -152,6 +153,7 @@ def _join(parts: Sequence[PairedScores], names: Sequence[str]) -> PairedScores:
         groups=np.concatenate(groups) if any(part.groups is not None for part in parts) else None,
         causes=np.concatenate([part.causes for part in parts]),
         binary=all(part.binary for part in parts),
+        bounded=all(part.bounded for part in parts),
     )
 
 
@@ -161,7 +163,9 @@ def _task(name: str, metric: str, scores: PairedScores, level: float) -> TaskRes
     d = tuned - base
     lost = scores.causes[both][d < 0]
     causes = pd.Series([cause or "wrong" for cause in lost], dtype=object).value_counts()
-    delta = widened_difference(scores.base, scores.tuned, scores.groups, level=level, binary=scores.binary)
+    delta = widened_difference(
+        scores.base, scores.tuned, scores.groups, level=level, binary=scores.binary, bounded=scores.bounded
+    )
     return TaskResult(
         name=name,
         metric=metric,
@@ -208,7 +212,9 @@ def _suite(record: SuiteRecord, scores: Mapping[str, PairedScores], level: float
         margin=record.margin,
         weight=record.weight,
         tasks=tasks,
-        rate=_own_rate(joined, level) if record.role == "guard" else None,
+        rate=_own_rate(joined, level) if record.role == "guard" and joined.bounded else None,
+        guard=record.guard,
+        bounded=joined.bounded,
     )
 
 

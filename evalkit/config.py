@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, SecretStr, Tag, model_validator
 
 from evalkit.types import Role
 from evalkit.yamlfile import read_spec
@@ -152,29 +152,38 @@ class ExtractSpec(Spec):
         return self
 
 
+class SandboxSpec(Spec):
+    """What one program of a `score: code` task may take; what is None is the scorer's default."""
+
+    timeout_s: Annotated[float, Field(gt=0, le=600)] | None = None
+    memory_mb: Annotated[int, Field(ge=64)] | None = None
+
+
 class TaskSpec(Spec):
     """One native task of a suite: rows, a prompt template, and how answers are read and marked."""
 
     name: str = ""
     data: str | HubSpec
+    limit: Annotated[int, Field(ge=1)] | None = None
     id: str | None = None
     group: str | None = None
     prompt: str | tuple[TurnSpec, ...]
+    follow_ups: str | tuple[str, ...] = ()
     shots: Annotated[int, Field(ge=0)] = 0
     shots_data: str | HubSpec | None = None
     answer: str | None = None
     kind: Literal["generate", "choice", "loglikelihood"] = "generate"
     choices: str | tuple[str, ...] | None = None
     options: Literal["letters", "text"] = "letters"
+    normalise: Literal["none", "characters", "bytes"] = "none"
     sampling: SamplingSpec = SamplingSpec()
     extract: tuple[Annotated[ExtractSpec, BeforeValidator(_extract_step)], ...] = ()
     score: str | None = None
+    sandbox: SandboxSpec = SandboxSpec()
     judge: bool = True
 
     @model_validator(mode="after")
     def _fields_fit_the_kind(self) -> TaskSpec:
-        if self.kind == "loglikelihood":
-            raise ValueError("kind loglikelihood is not available for native tasks; use choice or generate")
         if self.kind == "choice":
             if self.choices is None:
                 raise ValueError("kind choice needs `choices` (a column name, or a list of templates)")
@@ -182,11 +191,80 @@ class TaskSpec(Spec):
                 raise ValueError("kind choice needs `answer` (an index, a letter or the option's text)")
         elif self.choices is not None:
             raise ValueError("`choices` belongs to kind: choice")
+        if self.normalise != "none" and not (self.kind == "choice" and self.options == "text"):
+            raise ValueError("`normalise` belongs to kind: choice with options: text")
+        if self.kind == "loglikelihood":
+            unused = [name for name in ("answer", "shots", "follow_ups", "extract") if getattr(self, name)]
+            if unused or not isinstance(self.prompt, str):
+                raise ValueError(
+                    f"kind loglikelihood scores the text of `prompt`, one template; remove {unused[0]}"
+                    if unused
+                    else "kind loglikelihood scores the text of `prompt`: one template, not turns"
+                )
+        if self.follow_ups and self.kind != "generate":
+            raise ValueError("`follow_ups` belongs to kind: generate")
         if self.kind == "generate" and self.score is None and not self.judge:
             raise ValueError("a generate task needs `score`, or a judge to read it (judge: true)")
         if self.shots and self.answer is None:
             raise ValueError("`shots` needs `answer`, which each worked example shows")
         return self
+
+
+_ENTRY_FIELDS = ("name", "sampling", "judge", "limit")
+
+
+class SourceSpec(Spec):
+    """Tasks that a task source brings: `lm_eval: {task: mmlu}`. options: what the source reads, checked by it."""
+
+    name: str = ""
+    source: str
+    options: Mapping[str, Any]
+    limit: Annotated[int, Field(ge=1)] | None = None
+    sampling: SamplingSpec = SamplingSpec()
+    judge: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _the_odd_key_names_the_source(cls, data: Any) -> Any:
+        source = _source_of(data)
+        if source is None:
+            return data
+        kept = {key: value for key, value in data.items() if key != source}
+        options = data[source]
+        named = options.get("task") if isinstance(options, Mapping) else None
+        return {"name": str(named or source), **kept, "source": source, "options": options}
+
+
+def _source_of(data: Any) -> str | None:
+    """The task source that an entry of `tasks` names: its one key that holds a mapping and is no field of a task."""
+    if not isinstance(data, Mapping) or {"data", "prompt", "kind"} & data.keys():
+        return None
+    odd = [key for key in data if key not in _ENTRY_FIELDS]
+    return str(odd[0]) if len(odd) == 1 and isinstance(data[odd[0]], Mapping) else None
+
+
+def _entry_kind(data: Any) -> str:
+    """Which kind of entry of `tasks` this is; the names are those of the classes, which messages leave out."""
+    if isinstance(data, SourceSpec) or (isinstance(data, Mapping) and ("source" in data or _source_of(data))):
+        return "SourceSpec"
+    return "TaskSpec"
+
+
+EntrySpec = Annotated[
+    Annotated[TaskSpec, Tag("TaskSpec")] | Annotated[SourceSpec, Tag("SourceSpec")], Discriminator(_entry_kind)
+]
+
+
+class GuardSpec(Spec):
+    """A suite's own limits as a guard; what it states replaces the policy's, and null switches that limit off."""
+
+    max_rate: Fraction | None = None
+    max_increase: Annotated[float, Field(ge=0)] | None = None
+
+    @property
+    def stated(self) -> dict[str, float | None]:
+        """The limits that the file states, by name."""
+        return {name: getattr(self, name) for name in ("max_rate", "max_increase") if name in self.model_fields_set}
 
 
 class SuiteSpec(Spec):
@@ -203,7 +281,8 @@ class SuiteSpec(Spec):
     licence: str | None = None
     version: str | None = None
     judge: bool = True
-    tasks: tuple[TaskSpec, ...] = Field(min_length=1)
+    guard: GuardSpec = GuardSpec()
+    tasks: tuple[EntrySpec, ...] = Field(min_length=1)
     file: str = Field(default="", exclude=True)
     folder: str = Field(default="", exclude=True)
 
@@ -213,7 +292,7 @@ class SuiteSpec(Spec):
         """A lone task may leave out its name: it is the suite's."""
         if isinstance(data, dict) and isinstance(data.get("tasks"), list) and len(data["tasks"]) == 1:
             only = data["tasks"][0]
-            if isinstance(only, dict) and "name" not in only:
+            if isinstance(only, dict) and "name" not in only and _source_of(only) is None:
                 data = {**data, "tasks": [{"name": data.get("name", ""), **only}]}
         return data
 
@@ -225,6 +304,8 @@ class SuiteSpec(Spec):
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"two tasks are named {twice[0]!r}; names within a suite are unique")
+        if self.guard.stated and self.role != "guard":
+            raise ValueError(f"`guard` belongs to role: guard; this suite's role is {self.role}")
         return self
 
 

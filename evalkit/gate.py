@@ -77,12 +77,16 @@ def _suite_gates(suite: SuiteResult, policy: PolicySpec) -> Iterator[Gate]:
             rule = f"gains more than {_pp(gain)}"
             yield _gate("target", suite.name, rule, suite.delta, gain, "above")
         case "guard":
-            if policy.guard.max_rate is not None and suite.rate is not None:
-                rule = f"tuned's own rate below {100 * policy.guard.max_rate:g} %"
-                yield _gate("guard_rate", suite.name, rule, suite.rate, policy.guard.max_rate, "below")
-            increase = policy.guard.max_increase if suite.margin is None else suite.margin
+            limits = {"max_rate": policy.guard.max_rate, "max_increase": policy.guard.max_increase}
+            if suite.margin is not None:
+                limits["max_increase"] = suite.margin
+            limits |= suite.guard
+            most, increase = limits["max_rate"], limits["max_increase"]
+            if most is not None and suite.rate is not None:
+                rule = f"tuned's own rate below {100 * most:g} %"
+                yield _gate("guard_rate", suite.name, rule, suite.rate, most, "below")
             if increase is not None:
-                rule = f"rises by less than {_pp(increase)}"
+                rule = f"rises by less than {_pp(increase) if suite.bounded else f'{increase:g} {suite.metric}'}"
                 yield _gate("guard_increase", suite.name, rule, suite.delta, increase, "below")
 
 

@@ -18,7 +18,7 @@ from evalkit.config import (
     read_project,
 )
 from evalkit.judging import check_judge
-from evalkit.scorers import check_golds
+from evalkit.scorers import check_golds, marking
 from evalkit.tasks import Suite, load_suite
 from evalkit.types import ARMS, InputError
 
@@ -49,9 +49,7 @@ class Inputs:
         load_plugins(project.plugins, project.folder or ".", asked_by=f"{project.file}: plugins")
         loaded = tuple(load_suite(spec) for spec in _suites(project, suites))
         for suite in loaded:
-            for index, task in enumerate(suite.spec.tasks):
-                where = f"{suite.spec.file or suite.name}: tasks[{index}]"
-                check_golds(task, suite.tasks[index].examples, asked_by=where)
+            _check_marking(suite)
         names = [suite.name for suite in loaded]
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice:
@@ -59,6 +57,20 @@ class Inputs:
         chosen = policy_spec(policy) if policy is not None else _project_policy(project)
         check_policy(chosen, names)
         return cls(loaded, _judge(project, judge), chosen)
+
+
+def _check_marking(suite: Suite) -> None:
+    """Scorers are there and fit their golds; what has no bounds, or is better when lower, is left to guards."""
+    file = suite.spec.file or suite.name
+    for task in suite.tasks:
+        if task.spec is not None:
+            check_golds(task.spec, task.examples, asked_by=f"{file}: tasks[{suite.spec.tasks.index(task.spec)}]")
+        lower_is_better = task.marker is not None and task.marker.worse_is_higher
+        if suite.spec.role != "guard" and (lower_is_better or not marking(task).bounded):
+            raise InputError(
+                f"{file}: role: {suite.spec.role}: task {task.name!r} is marked by {marking(task).metric}, where higher is "
+                "worse or scores have no bounds; say `role: guard`, whose gate bounds the increase"
+            )
 
 
 def _suites(project: ProjectSpec, suites: Sequence[str | SuiteSpec] | None) -> list[SuiteSpec]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from evalkit.config import ModelSpec, SamplingSpec
 from evalkit.tasks import Suite, Task
-from evalkit.types import Example, Request, Sampling
+from evalkit.types import Example, Message, Request, Sampling
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,8 @@ def draw(suites: Sequence[Suite], *, seed: int, limit: int | None = None) -> lis
         for task in suite.tasks:
             examples = list(task.examples)
             _random(seed, suite.name, task.name).shuffle(examples)
-            drawn += [Item(task, example) for example in examples[:limit]]
+            most = [bound for bound in (task.limit, limit) if bound is not None]
+            drawn += [Item(task, example) for example in examples[: min(most, default=None)]]
     return drawn
 
 
@@ -41,36 +42,54 @@ def complete_sampling(model: SamplingSpec, task: SamplingSpec) -> Sampling:
     return Sampling(**stated)
 
 
-def requests_for(item: Item, name: str, model: ModelSpec, *, replicate: int = 0) -> Iterator[Request]:
-    """One request per sample of one item for one model."""
+def requests_for(
+    item: Item, name: str, model: ModelSpec, *, thinking: int = 0, replicate: int = 0
+) -> Iterator[Request]:
+    """One request for each question of each sample of one item for one model.
+
+    thinking: tokens of room for a reasoning trace, the same for both arms, where the model file states its markers.
+    """
     task, example = item.task, item.example
     sampling = complete_sampling(model.sampling, task.sampling)
-    if model.reasoning and model.reasoning.budget:  # room for the trace, on top of the answer's own
-        sampling = dataclasses.replace(sampling, max_tokens=sampling.max_tokens + model.reasoning.budget)
-    options = task.options(example)
-    for sample in range(1 if options else sampling.n):
+    if model.reasoning is not None:  # room for the trace, on top of the answer's own
+        sampling = dataclasses.replace(sampling, max_tokens=sampling.max_tokens + thinking)
+    questions = task.questions(example)
+    for sample in range(task.samples(sampling.n)):
         place = (task.suite, task.name, example.id, sample, replicate)
-        yield Request(
-            model=name,
-            suite=task.suite,
-            task=task.name,
-            example_id=example.id,
-            messages=example.messages,
-            sampling=_one_sample(sampling, place, is_choice=bool(options)),
-            sample=sample,
-            replicate=replicate,
-            options=options,
-        )
+        for part, question in enumerate(questions):
+            yield Request(
+                model=name,
+                suite=task.suite,
+                task=task.name,
+                example_id=example.id,
+                messages=question.messages,
+                sampling=_one_sample(sampling, place, is_scored=bool(question.options) or question.text is not None),
+                sample=sample,
+                replicate=replicate,
+                options=question.options,
+                part=part,
+                plain=question.plain,
+                verbatim=question.verbatim,
+                text=question.text,
+            )
 
 
-def _one_sample(sampling: Sampling, place: tuple[object, ...], *, is_choice: bool) -> Sampling:
+def next_turn(item: Item, request: Request, answers: Sequence[str]) -> Request:
+    """The request for the turn after `request`, whose answers so far are `answers`."""
+    messages = list(item.example.messages)
+    for answer, follow_up in zip(answers, item.example.follow_ups, strict=False):
+        messages += [Message("assistant", answer), Message("user", follow_up)]
+    return dataclasses.replace(request, messages=tuple(messages), turn=len(answers))
+
+
+def _one_sample(sampling: Sampling, place: tuple[object, ...], *, is_scored: bool) -> Sampling:
     """The settings of this very sample.
 
     Every sample has a seed of its own, the same for both arms: one seed for all items would hand each item the same
     random numbers and so correlate items that the statistics take for independent.
     """
     seed = _random(sampling.seed, *place).getrandbits(31)
-    if is_choice:
+    if is_scored:
         sampling = dataclasses.replace(sampling, temperature=0.0, max_tokens=1, stop=())
     return dataclasses.replace(sampling, n=1, seed=seed)
 

@@ -60,8 +60,30 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
+class Question:
+    """What one engine call is asked, independent of engine and sampling.
+
+    messages: the turns; a last turn of the assistant is the beginning of the answer, which the model goes on with.
+    plain: the prompt in completion format, where it is not the turns joined.
+    options: continuations of the prompt whose log-probability is wanted; empty for generation. verbatim: they follow the
+    prompt character by character, white space included (else an option is set off as an answer is).
+    text: this text's own log-likelihood is wanted, from its first token; there is no prompt then.
+    """
+
+    messages: tuple[Message, ...] = ()
+    plain: str | None = None
+    options: tuple[str, ...] = ()
+    verbatim: bool = False
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Example:
-    """One item of a task. For choice tasks `answer` is the right option's letter and `choices` the option texts."""
+    """One item of a task. For choice tasks `answer` is the right option's letter and `choices` the option texts.
+
+    Where several options are right `answer` joins their letters by commas. follow_ups: user turns asked one by one
+    after the model's answer to what came before. questions: what is asked, where that is more than `messages` say.
+    """
 
     id: str
     messages: tuple[Message, ...]
@@ -69,6 +91,8 @@ class Example:
     choices: tuple[str, ...] = ()
     group: str | None = None
     meta: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    follow_ups: tuple[str, ...] = ()
+    questions: tuple[Question, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +124,12 @@ class Constraint:
 class Request:
     """One question to one model, for one completion. The engine-independent side of a cache key.
 
-    model: "base", "tuned" or a judge's name. suite, task, example_id, sample: where the answer belongs.
+    model: "base", "tuned" or a judge's name. suite, task, example_id, sample: where the answer belongs. part: which of
+    the item's questions this is. turn: which of its turns, where the item goes on after an answer.
     options: for choice items, the option strings (letters, or texts) whose log-probability is wanted after the prompt;
-    empty for generation.
+    empty for generation. plain, verbatim, text: as in `Question`.
+    tokens: the log-probability of these very tokens is wanted after the prompt. keep_tokens: the ids that were written
+    are to be kept with the answer.
     sampling.seed is this very sample's seed, and sampling.n is 1: each sample is its own request.
     """
 
@@ -116,6 +143,26 @@ class Request:
     replicate: int = 0
     options: tuple[str, ...] = ()
     constraint: Constraint | None = None
+    part: int = 0
+    turn: int = 0
+    plain: str | None = None
+    verbatim: bool = False
+    text: str | None = None
+    tokens: tuple[int, ...] = ()
+    keep_tokens: bool = False
+
+    @property
+    def is_scored(self) -> bool:
+        """Whether log-probabilities are wanted rather than an answer."""
+        return bool(self.options or self.tokens) or self.text is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Tokens of which those from `start` on are to be scored, each after all before it."""
+
+    ids: tuple[int, ...]
+    start: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +171,7 @@ class Prepared:
 
     prompt: the text the model sees, special tokens written out (for an API: the messages as JSON).
     token_ids: the same as ids, or None where the engine tokenises itself. option_ids: the tokens of each option.
+    spans: what is to be scored, where that is not options after one prompt; `option_ids` is empty then.
     key: content hash over model fingerprint, token ids or messages, sampling, sample, replicate, engine version;
     empty where nothing is worth journalling (recorded outputs).
     """
@@ -133,6 +181,7 @@ class Prepared:
     key: str
     token_ids: tuple[int, ...] | None = None
     option_ids: tuple[tuple[int, ...], ...] = ()
+    spans: tuple[Span, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,8 +207,10 @@ class Usage:
 class Completion:
     """What a model gave back.
 
-    logprobs: for a choice request, one log-probability per option in the order asked; NaN where the engine gave none.
+    logprobs: for a scored request, one log-probability per option or span in the order asked; NaN where the engine gave
+    none. greedy: for each of them, whether its every token was the likeliest; None where the engine does not tell.
     finish_reason: "stop", "length", "recorded", or "error" beside a failure.
+    token_ids: what was written, where the request asked to keep it. earlier: the answers to the turns before the last.
     """
 
     text: str
@@ -168,15 +219,18 @@ class Completion:
     usage: Usage = Usage()
     logprobs: tuple[float, ...] | None = None
     failure: Failure | None = None
+    greedy: tuple[bool, ...] | None = None
+    token_ids: tuple[int, ...] | None = None
+    earlier: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """The mark of one completion in [0, 1], and why.
+    """The mark of one completion, and why: in [0, 1], unless the metric is one without bounds (bits per byte).
 
     value None means the model never got to answer. A wrong, unparsed, truncated or refused output scores 0 and
-    `cause` says which: "wrong", "unparsed", "unextracted" (the answer is there but was not extracted), "truncated".
-    answer: what was extracted and compared.
+    `cause` says which: "wrong", "unparsed", "unextracted" (the answer is there but was not extracted), "truncated",
+    "refused". answer: what was extracted and compared.
     """
 
     metric: str
@@ -229,7 +283,10 @@ class ModelRecord:
 
 @dataclass(frozen=True, slots=True)
 class TaskRecord:
-    """What a stored run must remember of a task so that it can be decided again."""
+    """What a stored run must remember of a task so that it can be decided again.
+
+    bounded: its scores lie in [0, 1].
+    """
 
     name: str
     kind: str
@@ -239,11 +296,12 @@ class TaskRecord:
     samples: int = 1
     binary: bool = True
     clustered: bool = False
+    bounded: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class SuiteRecord:
-    """What a stored run must remember of a suite."""
+    """What a stored run must remember of a suite. guard: its own limits, by the names of those it states."""
 
     name: str
     role: Role
@@ -255,6 +313,7 @@ class SuiteRecord:
     aggregate: Literal["pool", "macro"] = "pool"
     source: str | None = None
     licence: str | None = None
+    guard: Mapping[str, float | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -354,7 +413,8 @@ class TaskResult:
 class SuiteResult(TaskResult):
     """A suite's paired outcome: its tasks' items pooled, or averaged by task where `aggregate: macro`.
 
-    rate: for a guard, tuned's own rate with its interval.
+    rate: for a guard, tuned's own rate with its interval; None where the metric is no rate. guard: the suite's own
+    limits, by name (`max_rate`, `max_increase`). bounded: its scores lie in [0, 1], so that differences are points.
     """
 
     role: Role = "retain"
@@ -363,6 +423,8 @@ class SuiteResult(TaskResult):
     weight: float = 1.0
     tasks: tuple[TaskResult, ...] = ()
     rate: Estimate | None = None
+    guard: Mapping[str, float | None] = field(default_factory=dict)
+    bounded: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -149,7 +149,7 @@ def _is_union_tag(part: object, kind: type[BaseModel]) -> bool:
     return isinstance(part, str) and (part in _UNION_TAGS or "[" in part)
 
 
-_UNION_TAGS = {"str", "HubSpec", "tuple", "float", "int", "bool", "none"}
+_UNION_TAGS = {"str", "HubSpec", "TaskSpec", "SourceSpec", "tuple", "float", "int", "bool", "none"}
 
 
 def _field_name(loc: Sequence[int | str]) -> str:

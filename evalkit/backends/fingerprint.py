@@ -17,7 +17,7 @@ from pathlib import Path
 import xxhash
 
 from evalkit.config import ModelSpec
-from evalkit.types import InputError, Request
+from evalkit.types import InputError, Request, Span
 
 WEIGHTS = ("*.safetensors", "*.bin", "*.pt", "*.pth")
 TOKENIZER = ("tokenizer*", "vocab*", "merges.txt", "*.model", "special_tokens_map.json", "added_tokens.json")
@@ -151,6 +151,7 @@ def request_key(
     fingerprint: str,
     token_ids: tuple[int, ...],
     option_ids: tuple[tuple[int, ...], ...] = (),
+    spans: tuple[Span, ...] = (),
     engine: str,
     engine_version: str,
     engine_options: Mapping[str, object],
@@ -158,8 +159,8 @@ def request_key(
     """The content hash a completion is stored under.
 
     Over what decides the answer and nothing else: not the suite or the item, so that the same question asked twice is
-    one generation; not what only places the work (`PLACEMENT_OPTIONS`); for options, none of the sampling settings,
-    which their log-probabilities do not depend on; when greedy, neither the seed nor the sample index.
+    one generation; not what only places the work (`PLACEMENT_OPTIONS`); for options and spans, none of the sampling
+    settings, which their log-probabilities do not depend on; when greedy, neither the seed nor the sample index.
     """
     sampling = asdict(request.sampling)
     sampling.pop("n")
@@ -168,13 +169,16 @@ def request_key(
         sample = 0
         for name in ("seed", "top_p", "top_k", "min_p"):
             sampling.pop(name)
+    scored = bool(option_ids or spans)
     content = {
-        "key": 1,
+        "key": 2,
         "model": fingerprint,
         "prompt": token_ids,
         "options": option_ids,
-        "sampling": None if option_ids else sampling,
-        "sample": 0 if option_ids else sample,
+        "spans": [(span.ids, span.start) for span in spans],
+        "keep_tokens": request.keep_tokens,
+        "sampling": None if scored else sampling,
+        "sample": 0 if scored else sample,
         "replicate": request.replicate,
         "constraint": asdict(request.constraint) if request.constraint else None,
         "engine": [engine, engine_version],

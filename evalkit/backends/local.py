@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 import os
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -242,35 +244,73 @@ class LocalModel:
             fingerprint=self.fingerprint,
             token_ids=rendered.ids,
             option_ids=rendered.option_ids,
+            spans=rendered.spans,
             engine=self.engine,
             engine_version=self.engine_version,
             engine_options=self.spec.engine if engine_options is None else engine_options,
         )
-        return Prepared(request, rendered.text, key, rendered.ids, rendered.option_ids)
+        return Prepared(request, rendered.text, key, rendered.ids, rendered.option_ids, rendered.spans)
 
 
-def choice_completion(prepared: Prepared, logprobs: Iterable[float]) -> Completion:
-    """The answer to a choice request: the likeliest option, and the log-probability of each."""
-    values = tuple(logprobs)
-    usable = [place for place, value in enumerate(values) if value == value]
-    best = max(usable, key=lambda place: values[place], default=None)
-    return Completion(
-        text="" if best is None else prepared.request.options[best],
-        usage=Usage(prompt_tokens=len(prepared.token_ids or ())),
-        logprobs=values,
-    )
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One forward pass of a scored request: which of its options or spans it answers, and from where.
 
-
-def parts_of_options(option_ids: Iterable[tuple[int, ...]]) -> dict[tuple[int, ...], list[tuple[int, int]]]:
-    """What to read after which beginning: {tokens before the last: [(place of the option, its last token)]}.
-
-    Options that differ in their last token only, single tokens above all, need one forward pass between them.
+    ids: what the engine reads. first: the place in `ids` from which tokens are scored. lasts: (place of the option or
+    span, its last token), read from the distribution after `ids`.
     """
-    parts: dict[tuple[int, ...], list[tuple[int, int]]] = {}
-    for place, ids in enumerate(option_ids):
+
+    ids: tuple[int, ...]
+    first: int
+    lasts: tuple[tuple[int, int], ...]
+
+    @property
+    def scored(self) -> tuple[int, ...]:
+        """The tokens that are scored within `ids`."""
+        return self.ids[self.first :]
+
+
+def parts_of(prepared: Prepared) -> list[Part]:
+    """The fewest forward passes that answer a scored request.
+
+    Options that differ in their last token only, single tokens above all, need one between them.
+    """
+    prompt = prepared.token_ids or ()
+    by_beginning: dict[tuple[tuple[int, ...], int], list[tuple[int, int]]] = {}
+    for place, ids in enumerate(prepared.option_ids):
         if ids:
-            parts.setdefault(ids[:-1], []).append((place, ids[-1]))
-    return parts
+            by_beginning.setdefault((prompt + ids[:-1], len(prompt)), []).append((place, ids[-1]))
+    for place, span in enumerate(prepared.spans):
+        by_beginning.setdefault((span.ids[:-1], span.start), []).append((place, span.ids[-1]))
+    return [Part(ids, first, tuple(lasts)) for (ids, first), lasts in by_beginning.items()]
+
+
+class Tally:
+    """The log-probabilities of one scored request, filled part by part; NaN for what no part answered."""
+
+    def __init__(self, prepared: Prepared) -> None:
+        self._prepared = prepared
+        count = len(prepared.option_ids) or len(prepared.spans)
+        self._logprobs, self._greedy = [math.nan] * count, [False] * count
+
+    def add(self, place: int, logprob: float, *, greedy: bool) -> None:
+        """Record one option's or span's sum of log-probabilities, and whether its every token was the likeliest."""
+        self._logprobs[place], self._greedy[place] = logprob, greedy
+
+    def completion(self) -> Completion:
+        """The answer to the request: the likeliest option, and the log-probability of each."""
+        values = tuple(self._logprobs)
+        usable = [place for place, value in enumerate(values) if value == value]
+        best = max(usable, key=lambda place: values[place], default=None)
+        options = self._prepared.request.options
+        spans = self._prepared.spans
+        read = sum(len(span.ids) for span in spans) if spans else len(self._prepared.token_ids or ())
+        return Completion(
+            text=options[best] if options and best is not None else "",
+            usage=Usage(prompt_tokens=read),
+            logprobs=values,
+            greedy=tuple(self._greedy),
+        )
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -97,6 +97,13 @@ class OpenAIBackend:
 
     def prepare(self, request: Request) -> Prepared | Failure:
         """Messages and key. An option of several words is a Failure: an API gives no log-probability of given text."""
+        if request.text is not None or request.tokens or request.verbatim:
+            return Failure(
+                "engine",
+                "scoring_unsupported",
+                "an API gives no log-probability of a given text",
+                hint="use backend vllm or transformers for this task",
+            )
         several = next((option for option in request.options if len(option.split()) != 1), None)
         if several is not None:
             return Failure(
@@ -108,7 +115,8 @@ class OpenAIBackend:
         if len(request.sampling.stop) > STOP_LIMIT:
             self._cut_stops = True
         asked = chat_messages(self._spec, request)
-        prompt = completion_text([Message(**m) for m in asked]) if _format(self._spec) == "completion" else None
+        plain = completion_text([Message(**m) for m in asked]) if request.plain is None else request.plain
+        prompt = plain if _format(self._spec) == "completion" else None
         key = _hash(
             {
                 "engine": "openai",

@@ -83,6 +83,10 @@ def arguments(spec: ModelSpec, request: Request, prompt: str | None, dialect: Di
             extra["chat_template"] = spec.chat_template
         if spec.chat_template_kwargs:
             extra["chat_template_kwargs"] = dict(spec.chat_template_kwargs)
+        if (
+            request.messages[-1].role == "assistant"
+        ):  # the beginning of the answer; servers of open models go on with it
+            extra |= {"add_generation_prompt": False, "continue_final_message": True}
     else:
         call["prompt"] = prompt
 

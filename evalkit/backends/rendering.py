@@ -11,6 +11,11 @@ Rules, in one place because every one of them has cost somebody a benchmark:
 - An option of a choice item continues the prompt: directly in chat; after a space in completion format, where the
   prompt does not end in white space. It is tokenised together with the prompt where that leaves the prompt's own
   tokens as they are.
+- A verbatim option (of a task source that writes its own delimiters) is tokenised together with its prompt, white space
+  at the prompt's end counted to the option; where the two melt into one token, that token is scored with the option.
+- A text scored by itself follows one beginning token (begin-of-text, else end-of-text), and is cut into windows that
+  fill the context, each token scored once after as many as fit.
+- A last turn of the assistant is the beginning of the answer: the template leaves it open.
 - A prompt must leave room for one token. `max_tokens` beyond the context is not an error: the engine stops there, with
   finish_reason "length".
 """
@@ -24,7 +29,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from evalkit.types import Failure, InputError, Message, Request
+from evalkit.types import Failure, InputError, Message, Request, Span
 
 FROZEN_DATE = datetime.datetime(2025, 1, 1)
 """What a template reads when it asks for the date."""
@@ -37,6 +42,7 @@ class Rendered:
     text: str
     ids: tuple[int, ...]
     option_ids: tuple[tuple[int, ...], ...] = ()
+    spans: tuple[Span, ...] = ()
 
 
 class Renderer:
@@ -102,27 +108,86 @@ class Renderer:
 
     def render(self, request: Request) -> Rendered | Failure:
         """The prompt and its options as tokens, or why this model cannot be asked."""
-        messages = request.messages
-        if self._system is not None and not any(message.role == "system" for message in messages):
-            messages = (Message("system", self._system), *messages)
+        if request.text is not None:
+            return self._windows(request.text)
         try:
-            text = self._chat(messages) if self.format == "chat" else completion_text(messages)
+            text = self._prompt(request)
         except Exception as error:  # a template is a user's program, and raises what it likes
             return self._failure("template", f"the chat template failed: {error}", "check `chat_template` and roles")
         ids = self._encode(text)
         if self.format == "completion" and ids[: len(self._prefix)] != self._prefix:
             text, ids = self._prefix_text + text, self._prefix + ids
-        if not ids:
+        if not ids and not (request.verbatim and request.options):
             return self._failure("empty_prompt", "the prompt has no tokens", "check the task's `prompt` template")
-        option_ids = tuple(self._option(text, option) for option in request.options)
-        needed = len(ids) + max((len(option) for option in option_ids), default=1)
+        if request.verbatim and request.options:
+            rendered = Rendered(text, ids, spans=tuple(self._verbatim(text, option) for option in request.options))
+        elif request.tokens:
+            rendered = Rendered(text, ids, spans=(Span(ids + request.tokens, len(ids)),))
+        else:
+            rendered = Rendered(text, ids, tuple(self._option(text, option) for option in request.options))
+        needed = max(
+            [len(ids) + max((len(option) for option in rendered.option_ids), default=1)]
+            + [len(span.ids) for span in rendered.spans]
+        )
         if self.limit is not None and needed > self.limit:
             return self._failure(
                 "prompt_too_long",
                 f"the prompt has {len(ids)} tokens; with its answer it needs {needed}, the context holds {self.limit}",
                 "raise engine.max_model_len where the model allows it, or shorten the prompt (fewer shots)",
             )
-        return Rendered(text, ids, option_ids)
+        return rendered
+
+    def _prompt(self, request: Request) -> str:
+        """The prompt's text: by the template in chat format, else as the task wrote it or as joined turns."""
+        messages = request.messages
+        if self.format == "completion" and request.plain is not None:
+            return request.plain
+        if self._system is not None and not any(message.role == "system" for message in messages):
+            messages = (Message("system", self._system), *messages)
+        if self.format == "completion":
+            return completion_text(messages)
+        return self._chat(messages) if messages else ""
+
+    def _verbatim(self, text: str, option: str) -> Span:
+        """Prompt and option as one text, as the harness tokenises them, and where the option begins.
+
+        Source: lm-evaluation-harness, `TemplateLM._encode_pair`, and `loglikelihood` for an empty prompt.
+        """
+        kept = text.rstrip()
+        before = self._encode(kept)
+        if not before:
+            first = self._first_token()
+            return Span(first + self._encode(text + option), len(first))
+        whole = self._encode(text + option)
+        # An empty option has no token to score; the last of the prompt stands in, as a span must hold one.
+        return Span(whole, min(len(before), len(whole) - 1))
+
+    def _windows(self, text: str) -> Rendered | Failure:
+        """A text cut into windows, each token scored once.
+
+        Source: lm-evaluation-harness, `get_rolling_token_windows` with a context of one token.
+        """
+        first, ids = self._first_token(), self._encode(text)
+        if not ids:
+            return self._failure("empty_prompt", "the text has no tokens", "check the task's `prompt` template")
+        ids = first + ids
+        room = (self.limit - 1 if self.limit is not None else len(ids)) or 1
+        spans: list[Span] = []
+        scored = len(first)
+        while scored < len(ids):
+            end = min(scored + room - 1, len(ids)) if scored > len(first) else min(room, len(ids))
+            start = max(0, end - room)
+            spans.append(Span(ids[start:end], scored - start))
+            scored = end
+        return Rendered(text, ids[: len(first)], spans=tuple(spans))
+
+    def _first_token(self) -> tuple[int, ...]:
+        """What a text that nothing precedes is scored after."""
+        for name in ("bos_token_id", "eos_token_id"):
+            found = getattr(self._tokenizer, name, None)
+            if found is not None:
+                return (int(found),)
+        raise InputError(f"{self._where}: the tokenizer has neither a begin-of-text nor an end-of-text token")
 
     def continuation(self, text: str, words: str) -> tuple[int, ...]:
         """The tokens of `words` after the rendered prompt `text`."""
@@ -152,11 +217,13 @@ class Renderer:
     def _chat(self, messages: Sequence[Message]) -> str:
         if self._folds_system:
             messages = _fold_system(messages)
+        open_ended = messages[-1].role == "assistant"
         return self._tokenizer.apply_chat_template(
             [{"role": message.role, "content": message.content} for message in messages],
             chat_template=self.template,
             tokenize=False,
-            add_generation_prompt=True,
+            add_generation_prompt=not open_ended,
+            continue_final_message=open_ended,
             **{"strftime_now": _frozen_strftime, **self._kwargs},
         )
 

@@ -131,7 +131,7 @@ class TransformersBackend:
         """One batch; where memory does not suffice, its halves; where one request alone is too much, a failure."""
         assert self._engine is not None
         try:
-            if batch[0].option_ids:
+            if batch[0].request.is_scored:
                 completions = self._engine.choose(batch)
             else:
                 completions = self._engine.generate(batch, [self._words(one) for one in batch])
@@ -167,7 +167,7 @@ def _batches(window: list[Prepared], size: int, engine: TransformersEngine) -> I
     kinds: dict[object, list[Prepared]] = {}
     for place, one in enumerate(window):
         asked = one.request.sampling
-        if one.option_ids:
+        if one.request.is_scored:
             kind: object = "options"
         elif asked.temperature > 0:
             kind = place

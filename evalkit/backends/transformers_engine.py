@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import gc
 import inspect
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from evalkit.backends.local import (
-    choice_completion,
+    Tally,
     first_lines,
     is_out_of_memory,
-    parts_of_options,
+    parts_of,
     unknown_option,
 )
 from evalkit.backends.quiet import quiet, without_bars
@@ -146,6 +145,7 @@ class TransformersEngine:
             text=text,
             finish_reason="stop" if found or cut is not None else "length",
             usage=Usage(prompt_tokens=prompt_tokens, completion_tokens=count),
+            token_ids=tuple(ids[:count]) if one.request.keep_tokens else None,
         )
 
     def _allowed(self, words: Sequence[tuple[tuple[int, ...], ...]], width: int) -> Any:
@@ -162,29 +162,28 @@ class TransformersEngine:
 
         return allowed
 
-    # --- choosing ---
+    # --- scoring ---
 
     def choose(self, batch: Sequence[Prepared]) -> list[Completion]:
-        """The log-probability of every option after its prompt, in float32 from the model's logits."""
+        """The log-probability of every option or span, in float32 from the model's logits."""
         torch = self._torch
-        parts = [
-            (place, one, beginning, lasts)
-            for place, one in enumerate(batch)
-            for beginning, lasts in parts_of_options(one.option_ids).items()
-        ]
-        values = [[math.nan] * len(one.option_ids) for one in batch]
+        parts = [(place, part) for place, one in enumerate(batch) for part in parts_of(one)]
+        tallies = [Tally(one) for one in batch]
         for start in range(0, len(parts), len(batch)):
             some = parts[start : start + len(batch)]
-            ids, mask = self._padded([(one.token_ids or ()) + beginning for _, one, beginning, _ in some])
-            keep = 1 + max(len(beginning) for _, _, beginning, _ in some)
+            ids, mask = self._padded([part.ids for _, part in some])
+            keep = 1 + max(len(part.scored) for _, part in some)
             with quiet(), torch.inference_mode():
                 logits = self._forward(ids, mask, keep)
-                for row, (place, _, beginning, lasts) in enumerate(some):
-                    scores = torch.log_softmax(logits[row, keep - 1 - len(beginning) :].float(), dim=-1)
-                    before = sum(float(scores[step, token]) for step, token in enumerate(beginning))
-                    for option, last in lasts:
-                        values[place][option] = before + float(scores[-1, last])
-        return [choice_completion(one, logprobs) for one, logprobs in zip(batch, values, strict=True)]
+                for row, (place, part) in enumerate(some):
+                    scores = torch.log_softmax(logits[row, keep - 1 - len(part.scored) :].float(), dim=-1)
+                    likeliest = scores.argmax(dim=-1).tolist()
+                    before = sum(float(scores[step, token]) for step, token in enumerate(part.scored))
+                    greedy = all(best == token for best, token in zip(likeliest, part.scored, strict=False))
+                    for option, last in part.lasts:
+                        logprob = before + float(scores[-1, last])
+                        tallies[place].add(option, logprob, greedy=greedy and likeliest[-1] == last)
+        return [tally.completion() for tally in tallies]
 
     def _forward(self, ids: Any, mask: Any, keep: int) -> Any:
         """Logits of the last `keep` positions."""

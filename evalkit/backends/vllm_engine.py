@@ -13,17 +13,18 @@ import logging
 import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from evalkit.backends.local import (
-    choice_completion,
+    Part,
+    Tally,
     first_lines,
     is_out_of_memory,
-    parts_of_options,
+    parts_of,
     unknown_option,
 )
 from evalkit.backends.quiet import quiet
@@ -65,12 +66,12 @@ def settle_environment(*, cpu: bool) -> None:
 
 @dataclass(slots=True)
 class _Waiting:
-    """A request in the engine, possibly in several parts: `lasts` maps each part to (option, last token) pairs."""
+    """A request in the engine, possibly in several parts, by the engine's ids of them."""
 
     prepared: Prepared
+    tally: Tally
     open: set[str] = field(default_factory=set)
-    lasts: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
-    logprobs: dict[int, float] = field(default_factory=dict)
+    parts: dict[str, Part] = field(default_factory=dict)
 
 
 class VllmEngine:
@@ -182,15 +183,14 @@ class VllmEngine:
 
     def _add(self, one: Prepared, lora: Any, waiting: dict[str, _Waiting]) -> Failure | None:
         """Hand one request to the engine; a Failure where it refuses this one."""
-        state = _Waiting(one)
+        state = _Waiting(one, Tally(one))
         try:
-            parts = self._parts(one)
-            for prompt, params, lasts in parts:
+            for part, params in self._parts(one):
                 id = f"evalkit-{next(self._ids)}"
-                self._engine.add_request(id, {"prompt_token_ids": list(prompt)}, params, lora_request=lora)
+                self._engine.add_request(id, {"prompt_token_ids": list(part.ids)}, params, lora_request=lora)
                 waiting[id] = state
                 state.open.add(id)
-                state.lasts[id] = lasts
+                state.parts[id] = part
         except Exception as error:
             if _is_dead(error):
                 raise self._died(error) from error
@@ -209,32 +209,30 @@ class VllmEngine:
         for id in state.open:
             waiting.pop(id, None)
 
-    def _parts(self, one: Prepared) -> list[tuple[tuple[int, ...], Any, list[tuple[int, int]]]]:
-        """(prompt ids, SamplingParams, [(option, its last token)]) for each engine request this one needs.
+    def _parts(self, one: Prepared) -> Iterator[tuple[Part, Any]]:
+        """The engine requests that this one needs, with their SamplingParams.
 
-        Options that differ in their last token only, single tokens above all, are read from one distribution after
-        their common beginning. A longer option's earlier tokens are scored as part of the prompt.
+        Last tokens are read from one distribution; earlier tokens of an option or span are scored as part of the prompt.
         """
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
 
         assert one.token_ids is not None
-        if not one.option_ids:
-            return [(one.token_ids, self._sampling(one), [])]
-        parts = []
-        for beginning, lasts in parts_of_options(one.option_ids).items():
-            for start in range(0, len(lasts), _MAX_NAMED_TOKENS):
-                some = lasts[start : start + _MAX_NAMED_TOKENS]
+        if not one.request.is_scored:
+            yield Part(one.token_ids, len(one.token_ids), ()), self._sampling(one)
+            return
+        for part in parts_of(one):
+            for start in range(0, len(part.lasts), _MAX_NAMED_TOKENS):
+                some = part.lasts[start : start + _MAX_NAMED_TOKENS]
                 params = SamplingParams(
                     temperature=0.0,
                     max_tokens=1,
                     logprob_token_ids=sorted({last for _, last in some}),
-                    prompt_logprobs=0 if beginning else None,
+                    prompt_logprobs=0 if part.scored else None,
                     detokenize=False,
                     output_kind=RequestOutputKind.FINAL_ONLY,
                 )
-                parts.append((one.token_ids + beginning, params, some))
-        return parts
+                yield replace(part, lasts=some), params
 
     def _sampling(self, one: Prepared) -> Any:
         from vllm import SamplingParams
@@ -273,16 +271,12 @@ class VllmEngine:
                 continue
             del waiting[output.request_id]
             state.open.discard(output.request_id)
-            if not state.prepared.option_ids:
+            if not state.prepared.request.is_scored:
                 yield state.prepared, _completion(state.prepared, output)
                 continue
-            _read_options(state, output)
+            _read_part(state.tally, state.parts[output.request_id], output)
             if not state.open:
-                places = range(len(state.prepared.option_ids))
-                yield (
-                    state.prepared,
-                    choice_completion(state.prepared, (state.logprobs.get(p, math.nan) for p in places)),
-                )
+                yield state.prepared, state.tally.completion()
 
     # --- errors ---
 
@@ -334,17 +328,19 @@ def _completion(prepared: Prepared, output: Any) -> Completion:
     if one.finish_reason not in ("stop", "length"):
         failure = Failure(prepared.request.model, "aborted", f"the engine gave up: {one.finish_reason}", retryable=True)
         return Completion(one.text, finish_reason="error", usage=usage, failure=failure)
-    return Completion(one.text, finish_reason=one.finish_reason, usage=usage)
+    kept = tuple(one.token_ids) if prepared.request.keep_tokens else None
+    return Completion(one.text, finish_reason=one.finish_reason, usage=usage, token_ids=kept)
 
 
-def _read_options(state: _Waiting, output: Any) -> None:
-    """Add up the log-probabilities of the options that one part answers."""
-    named = output.outputs[0].logprobs[0]
-    beginning = 0.0
-    extra = len(output.prompt_token_ids) - len(state.prepared.token_ids or ())
-    for token, row in (
-        zip(output.prompt_token_ids[-extra:], output.prompt_logprobs[-extra:], strict=True) if extra else ()
-    ):
-        beginning += row[token].logprob
-    for place, last in state.lasts[output.request_id]:
-        state.logprobs[place] = beginning + named[last].logprob if last in named else math.nan
+def _read_part(tally: Tally, part: Part, output: Any) -> None:
+    """Add up the log-probabilities that one part answers; a token of rank 1 was the likeliest where it stands."""
+    first = output.outputs[0]
+    named = first.logprobs[0]
+    before, greedy = 0.0, True
+    rows = output.prompt_logprobs[part.first :] if part.scored else ()
+    for token, row in zip(part.scored, rows, strict=True):
+        before += row[token].logprob
+        greedy = greedy and row[token].rank == 1
+    for place, last in part.lasts:
+        logprob = before + named[last].logprob if last in named else math.nan
+        tally.add(place, logprob, greedy=greedy and first.token_ids[0] == last)

@@ -53,11 +53,12 @@ def judge_requests(
     Both answers are shown whole, without their reasoning. Raises InputError where the rubric cannot be rendered.
     """
     asked = _conversation(example)
-    nonce = _nonce(asked, base.text, tuned.text)
+    of_base, of_tuned = _answers(base), _answers(tuned)
+    nonce = _nonce(asked, of_base, of_tuned)
     place = f"{suite}/{task}/{example.id}"
 
     def ask(sample: int, order: Order) -> JudgeRequest:
-        first, second = (base.text, tuned.text) if order == "base_first" else (tuned.text, base.text)
+        first, second = (of_base, of_tuned) if order == "base_first" else (of_tuned, of_base)
         values = {
             "prompt": fenced("prompt", asked, nonce),
             "first": fenced("first answer", first, nonce),
@@ -122,9 +123,22 @@ def _nonce(asked: str, base: str, tuned: str) -> str:
 
 
 def _conversation(example: Example) -> str:
-    if len(example.messages) == 1:
-        return example.messages[0].content
-    return "\n\n".join(f"{message.role}: {message.content}" for message in example.messages)
+    """The question; of several turns each with its role, and what the user went on to ask by the number of its turn."""
+    asked = example.messages[0].content
+    if len(example.messages) > 1:
+        asked = "\n\n".join(f"{message.role}: {message.content}" for message in example.messages)
+    if not example.follow_ups:
+        return asked
+    turns = enumerate((asked, *example.follow_ups), start=1)
+    return "\n\n".join(f"turn {number}: {turn}" for number, turn in turns)
+
+
+def _answers(completion: Completion) -> str:
+    """What a model answered; of several turns each answer by the number of its turn."""
+    if not completion.earlier:
+        return completion.text
+    turns = enumerate((*completion.earlier, completion.text), start=1)
+    return "\n\n".join(f"answer to turn {number}: {text}" for number, text in turns)
 
 
 def _constraint(spec: JudgeSpec) -> Constraint:

@@ -8,25 +8,40 @@ import math
 import re
 
 from evalkit.scorers.registry import scorer
-from evalkit.tasks.native import LETTERS, read_option
+from evalkit.tasks.native import read_option
+from evalkit.tasks.task import LETTERS
 from evalkit.types import Completion, Example
 
 _OPENS = re.compile(r"[(\[*\s]*([A-Za-z])(?:[)\].:,*]|$)")
 _STATED = re.compile(r"\banswer\b(?:\s+is)?\s*:?\s*\W{0,3}([A-Za-z])\b(?!['\u2019])", re.IGNORECASE)
 
 
-@scorer("choice")
+@scorer("choice", kinds=("choice", "generate"))
 def choice(answer: str, example: Example) -> float:
-    """1 when the letter read is the gold's."""
-    return float(answer == example.answer)
+    """1 when the letter read is the gold's, or one of them."""
+    return float(answer in (example.answer or "").split(","))
 
 
-def read_choice(completion: Completion, example: Example) -> str | None:
-    """The letter a completion chose; None where it chose none that can be read."""
-    known = [(value, -place) for place, value in enumerate(completion.logprobs or ()) if not math.isnan(value)]
+def read_choice(completion: Completion, example: Example, normalise: str = "none") -> str | None:
+    """The letter a completion chose; None where it chose none that can be read.
+
+    normalise: "characters" or "bytes" divides each option's log-probability by its length (lm-evaluation-harness's
+    acc_norm and acc_bytes), so that a long option is not at a disadvantage.
+    """
+    known = [
+        (value / _length(example.choices[place], normalise), -place)
+        for place, value in enumerate(completion.logprobs or ())
+        if not math.isnan(value)
+    ]
     if known:
         return LETTERS[-max(known)[1]]
     return _read_text(completion.text, example.choices)
+
+
+def _length(option: str, normalise: str) -> int:
+    if normalise == "none":
+        return 1
+    return max(1, len(option if normalise == "characters" else option.encode("utf-8")))
 
 
 def _read_text(text: str, choices: tuple[str, ...]) -> str | None:

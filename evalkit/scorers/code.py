@@ -32,7 +32,7 @@ def check_programs(suites: Iterable[Suite]) -> tuple[str, ...]:
 
     Raises InputError, naming suite, task and item.
     """
-    tasks = [(suite, task) for suite in suites for task in suite.tasks if task.spec.score == "code"]
+    tasks = [(suite, task) for suite in suites for task in suite.tasks if task.spec and task.spec.score == "code"]
     for suite, task in tasks:
         where = f"{suite.spec.file or suite.name}: task {task.name!r}"
         check_sandbox(asked_by=f"{where}: score: code")
@@ -47,11 +47,13 @@ def check_programs(suites: Iterable[Suite]) -> tuple[str, ...]:
     return ()
 
 
-@scorer("code", metric="pass@1", extract=(_LAST_PYTHON, _FIRST_FENCE, _WHOLE))
+@scorer("code", metric="pass@1", extract=(_LAST_PYTHON, _FIRST_FENCE, _WHOLE), slow=True)
 def code(answer: str, example: Example) -> float:
-    """1 when the program of answer and tests runs to its end."""
+    """1 when the program of answer and tests runs to its end, within the task's `sandbox` limits."""
     program = assemble(answer, example.answer or "")
-    return float(run_python(program, timeout_s=TIMEOUT_S, memory_mb=MEMORY_MB).ok)
+    timeout_s = float(example.meta.get("timeout_s", TIMEOUT_S))
+    memory_mb = int(example.meta.get("memory_mb", MEMORY_MB))
+    return float(run_python(program, timeout_s=timeout_s, memory_mb=memory_mb).ok)
 
 
 def assemble(answer: str, gold: str) -> str:

@@ -6,13 +6,17 @@ import difflib
 import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from evalkit.config import ExtractSpec
 from evalkit.scorers.extract import WHOLE
-from evalkit.types import Example, InputError
+from evalkit.types import Completion, Example, InputError
 
 Mark = Callable[[str, Example], float]
 """From an extracted answer and its example to a mark in [0, 1]."""
+
+CompletionMark = Callable[[Completion, Example], float]
+"""From a whole completion to a mark; NaN where it cannot be told from what was recorded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,20 +25,30 @@ class Scorer:
 
     extract: the chain used where a task states none. binary: marks are 0 or 1 only. needs_answer: marks by a gold.
     check: raises ValueError for an example whose gold cannot be marked by; asked before an engine starts.
+    of_completion: `mark` reads the completion (how it ended, its log-probabilities) rather than an extracted answer.
+    bounded: marks lie in [0, 1]; without that only a guard can use them. kinds: the kinds of task it can mark.
+    slow: marking takes long enough to be done beside the engine, in a thread of its own.
     """
 
     name: str
-    mark: Mark
+    mark: Callable[..., float]
     metric: str
     extract: tuple[ExtractSpec, ...]
     binary: bool
     needs_answer: bool = True
     check: Callable[[Example], None] | None = None
+    of_completion: bool = False
+    bounded: bool = True
+    kinds: tuple[str, ...] = ("generate",)
+    slow: bool = False
 
+
+M = TypeVar("M", Mark, CompletionMark)
 
 _BUILT_IN = (
     *("exact", "contains", "number", "choice", "math", "json_schema", "code"),
     *("f1", "rouge", "chrf", "refusal", "compliance"),
+    *("mc2", "truncated", "repetition", "bits_per_byte"),
 )
 _SCORERS: dict[str, Scorer] = {}
 
@@ -47,7 +61,11 @@ def scorer(
     binary: bool = True,
     needs_answer: bool = True,
     check: Callable[[Example], None] | None = None,
-) -> Callable[[Mark], Mark]:
+    of_completion: bool = False,
+    bounded: bool = True,
+    kinds: Sequence[str] = ("generate",),
+    slow: bool = False,
+) -> Callable[[M], M]:
     """Register a mark function as `score: name`; what the rest means is said at `Scorer`.
 
     >>> @scorer("starts_with")
@@ -55,8 +73,10 @@ def scorer(
     ...     return float(answer.startswith(example.answer))
     """
 
-    def register(mark: Mark) -> Mark:
-        _SCORERS[name] = Scorer(name, mark, metric, tuple(extract), binary, needs_answer, check)
+    def register(mark: M) -> M:
+        _SCORERS[name] = Scorer(
+            name, mark, metric, tuple(extract), binary, needs_answer, check, of_completion, bounded, tuple(kinds), slow
+        )
         return mark
 
     return register

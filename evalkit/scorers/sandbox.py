@@ -8,6 +8,7 @@ https://github.com/containers/bubblewrap
 from __future__ import annotations
 
 import functools
+import itertools
 import os
 import secrets
 import selectors
@@ -16,6 +17,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,7 +33,9 @@ ALLOW = "EVALKIT_ALLOW_UNSANDBOXED_CODE"
 MAX_OUTPUT = 1 << 20
 _TAIL = 2000
 _START_S = 30.0
-_NOBODY = "65534"
+# The kernel counts processes by user. Programs that run side by side are users of their own, so that a fork bomb in one
+# takes nothing from another: one of these numbers a thread, from a range that systems leave unused.
+_FIRST_USER, _USERS = 60706, 256
 
 # Trusted, and runs before the program: takes it from stdin, sets the limits for good, runs it as a module that is not
 # `__main__` (a reply's demo code stays quiet), and says that it came to the end. An exit code could not say that: a
@@ -144,8 +148,19 @@ def _interpreter() -> list[str]:
 _ENVIRONMENT = {"PATH": "/usr/bin:/bin", "HOME": "/tmp", "LANG": "C.UTF-8", "PYTHONHASHSEED": "0"}
 
 
+_turns = itertools.count()
+_thread = threading.local()
+
+
+def _user() -> int:
+    """The number of the user that programs of this thread run as, where root drops to one."""
+    if not hasattr(_thread, "user"):
+        _thread.user = _FIRST_USER + next(_turns) % _USERS
+    return _thread.user
+
+
 @functools.cache
-def _bubblewrap() -> tuple[str, ...]:
+def _bubblewrap(user: int) -> tuple[str, ...]:
     """The command in front of the interpreter's: an empty root with the system's programs and libraries in it."""
     command = ["bwrap", "--die-with-parent", "--new-session", "--clearenv"]
     for name, value in _ENVIRONMENT.items():
@@ -175,8 +190,8 @@ def _bubblewrap() -> tuple[str, ...]:
     command += ["--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"]
     drop = [
         "setpriv",
-        f"--reuid={_NOBODY}",
-        f"--regid={_NOBODY}",
+        f"--reuid={user}",
+        f"--regid={user}",
         "--clear-groups",
         "--inh-caps=-all",
         "--no-new-privs",
@@ -189,7 +204,7 @@ def _bubblewrap() -> tuple[str, ...]:
 
 def _run(program: str, timeout_s: float, limits: list[str], *, sandboxed: bool) -> Outcome:
     token = secrets.token_hex(16).encode()
-    command = [*(_bubblewrap() if sandboxed else ()), *_interpreter(), "-c", _LAUNCHER, *limits]
+    command = [*(_bubblewrap(_user()) if sandboxed else ()), *_interpreter(), "-c", _LAUNCHER, *limits]
     with tempfile.TemporaryFile() as source, tempfile.TemporaryDirectory(prefix="evalkit-") as folder:
         source.write(token + b"\n" + program.encode("utf-8", "surrogatepass"))
         source.seek(0)

@@ -45,17 +45,21 @@ def widened_difference(
     *,
     level: float = 0.95,
     binary: bool,
+    bounded: bool = True,
 ) -> Estimate:
     """Mean of tuned - base over the items scored on both sides, its interval widened for those that were not.
 
     base, tuned: shape (n,), in [0, 1], NaN where missing. groups: a cluster label an item. binary: every score is 0 or
-    1; without groups the interval is then Tango's, else that of `paired_difference`.
+    1; without groups the interval is then Tango's, else that of `paired_difference`. bounded: scores lie in [0, 1];
+    without bounds there is no worst case, and with anything missing no interval.
 
     value, se and n come from the items scored on both sides. `low` is the lower limit had every missing answer gone
     against the tuned model, `high` the upper limit had every one gone for it, and `worst` holds those two values. With
     nothing missing it is the plain interval; where one of the three has none, neither has this. Raises ValueError for
     shapes that differ and scores outside [0, 1].
     """
+    if not bounded:
+        return _unbounded(np.asarray(base, dtype=float), np.asarray(tuned, dtype=float), groups, level)
     base_lo, tuned_lo, base_hi, tuned_hi = worst_case(base, tuned)
     missing = np.isnan(np.asarray(base, dtype=float)) | np.isnan(np.asarray(tuned, dtype=float))
     labels = None if groups is None else np.asarray(groups, dtype=object)
@@ -79,6 +83,19 @@ def widened_difference(
         cautions=cautions,
         worst=(lower.value, upper.value),
     )
+
+
+def _unbounded(
+    base: Floats, tuned: Floats, groups: Sequence[object] | NDArray[np.generic] | None, level: float
+) -> Estimate:
+    both = ~(np.isnan(base) | np.isnan(tuned))
+    labels = None if groups is None else np.asarray(groups, dtype=object)[both]
+    plain = paired_difference(base[both], tuned[both], labels, level=level)
+    missing = int((~both).sum())
+    if not missing:
+        return plain
+    caution = f"no interval: {missing} items are missing, and a score without bounds has no worst case"
+    return replace(plain, low=None, high=None, cautions=(caution, *plain.cautions))
 
 
 def _difference(

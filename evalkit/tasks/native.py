@@ -6,39 +6,15 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from evalkit.config import HubSpec, SamplingSpec, TaskSpec
+from evalkit.config import HubSpec, TaskSpec
 from evalkit.tasks.data import Row, read_rows
+from evalkit.tasks.task import LETTERS, Task
 from evalkit.tasks.templates import Template
 from evalkit.types import Example, InputError, Message
 
-LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 ASK_FOR_A_LETTER = "Answer with the letter of the correct option only.\nAnswer:"
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """One task ready to be asked: its examples in file order, and how answers are sampled, read and marked."""
-
-    suite: str
-    name: str
-    kind: str
-    examples: tuple[Example, ...]
-    spec: TaskSpec
-    hash: str
-
-    @property
-    def sampling(self) -> SamplingSpec:
-        """The task's own sampling settings, which override a model's."""
-        return self.spec.sampling
-
-    def options(self, example: Example) -> tuple[str, ...]:
-        """The strings whose log-probability decides a choice item; empty for generation."""
-        if self.kind != "choice":
-            return ()
-        return tuple(LETTERS[: len(example.choices)]) if self.spec.options == "letters" else example.choices
 
 
 def load_task(suite: str, index: int, spec: TaskSpec, *, file: str, folder: str) -> Task:
@@ -56,14 +32,29 @@ def load_task(suite: str, index: int, spec: TaskSpec, *, file: str, folder: str)
             raise InputError(f"{row.place}: id {example.id!r} stands at {ids[example.id]} already; ids are unique")
         ids[example.id] = row.place
         examples.append(example)
-    content = [spec.model_dump(mode="json", by_alias=True), [_as_data(example) for example in examples]]
-    digest = hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=False, default=str).encode()).hexdigest()
-    return Task(suite, spec.name, spec.kind, tuple(examples), spec, digest)
+    return Task(
+        suite,
+        spec.name,
+        spec.kind,
+        tuple(examples),
+        content_hash(spec.model_dump(mode="json", by_alias=True), examples),
+        sampling=spec.sampling,
+        judge=spec.judge,
+        limit=spec.limit,
+        spec=spec,
+    )
+
+
+def content_hash(how: object, examples: Sequence[Example]) -> str:
+    """Identity of a task: how it asks and marks (`how`, as plain data), and every item."""
+    content = json.dumps([how, [_as_data(one) for one in examples]], sort_keys=True, ensure_ascii=False, default=str)
+    return hashlib.sha256(content.encode()).hexdigest()
 
 
 def _as_data(example: Example) -> list[Any]:
     turns = [[message.role, message.content] for message in example.messages]
-    return [example.id, turns, example.answer, list(example.choices), example.group]
+    own = [example.id, turns, example.answer, list(example.choices), example.group]
+    return [*own, list(example.follow_ups)] if example.follow_ups else own
 
 
 def _shot_rows(spec: TaskSpec, folder: str, where: str) -> list[Row]:
@@ -96,6 +87,12 @@ class _Maker:
         self.choices_list = (
             self._template("choices") if isinstance(spec.choices, str) and "{{" in spec.choices else None
         )
+        follow_ups = spec.follow_ups
+        self.follow_ups = (
+            [Template(text, asked_by=f"{where}.follow_ups") for text in follow_ups]
+            if isinstance(follow_ups, tuple)
+            else Template(follow_ups, asked_by=f"{where}.follow_ups")
+        )
         self.shows_options = any({"options", "choices"} & template.names for _, template in self.turns)
         self.shots = list(zip(shots, self.answers(shots), strict=True))
 
@@ -123,7 +120,17 @@ class _Maker:
         if not id_:
             raise InputError(f"{row.place}: {self.where}.id: is empty for this row")
         group = self.group.render(row.values, row.place) if self.group is not None else None
-        return Example(id_, messages, answer, choices, group)
+        meta = {name: str(value) for name, value in self.spec.sandbox.model_dump(exclude_none=True).items()}
+        return Example(id_, messages, answer, choices, group, meta, self._follow_ups(row))
+
+    def _follow_ups(self, row: Row) -> tuple[str, ...]:
+        """The user turns after the first: a template each, or one expression that yields a list."""
+        if isinstance(self.follow_ups, Template):
+            value = self.follow_ups.value(row.values, row.place)
+            turns = value if isinstance(value, list) else [value]
+        else:
+            turns = [template.render(row.values, row.place) for template in self.follow_ups]
+        return tuple(str(turn) for turn in turns if str(turn).strip())
 
     def _question(self, row: Row, choices: tuple[str, ...]) -> tuple[Message, ...]:
         values = dict(row.values)
@@ -184,6 +191,8 @@ class _Maker:
         if self.spec.kind == "choice":
             golds = [self.answer.value(row.values, row.place) for row in rows]
             options = [self._choices(row) for row in rows]
+            if any(isinstance(gold, list) for gold in golds):
+                return [self._several(gold, mine, row) for gold, mine, row in zip(golds, options, rows, strict=True)]
             letters = _read_golds(golds, options, [row.place for row in rows], self.answer.asked_by)
             if self.spec.options == "text":
                 self._check_golds_are_told_apart(rows, letters, options)
@@ -192,6 +201,18 @@ class _Maker:
         if "" in texts:
             raise InputError(f"{rows[texts.index('')].place}: {self.answer.asked_by}: is empty for this row")
         return list(texts)
+
+    def _several(self, gold: object, options: tuple[str, ...], row: Row) -> str:
+        """The letters of several right options, from a list of indices."""
+        assert self.answer is not None
+        places = gold if isinstance(gold, list) else [gold]
+        letters = [_by_index(place, options) for place in places]
+        if not letters or None in letters:
+            raise InputError(
+                f"{row.place}: {self.answer.asked_by}: {gold!r} names no options; "
+                f"a list holds indices 0 to {len(options) - 1}"
+            )
+        return ",".join(letter for letter in letters if letter)
 
     def _check_golds_are_told_apart(
         self, rows: Sequence[Row], letters: Sequence[str], options: Sequence[tuple[str, ...]]

@@ -149,7 +149,7 @@ def test_the_log_probabilities_of_options_depend_on_no_sampling():
 
 
 def test_keys_are_the_same_in_every_process():
-    assert key() == "10302205c7d7bacdaa4811abe67ca4360cd476e6"
+    assert key() == "84b362c29bc9d80dccbb655326ee8fdcabf9ad55"
 
 
 def test_the_hash_memory_is_shared_by_processes(tmp_path: Path):

@@ -176,7 +176,7 @@ def test_a_waiver_that_says_no_is_none(no_bubblewrap, monkeypatch, value):
 
 
 def test_a_sandbox_that_does_not_come_up_is_no_wrong_answer(monkeypatch):
-    monkeypatch.setattr(sandbox, "_bubblewrap", lambda: ("false",))
+    monkeypatch.setattr(sandbox, "_bubblewrap", lambda user: ("false",))
     monkeypatch.setattr(sandbox, "is_sandboxed", lambda: True)
     monkeypatch.setattr(sandbox, "check_sandbox", lambda: None)
     with pytest.raises(RunError, match="did not come up"):
@@ -185,5 +185,5 @@ def test_a_sandbox_that_does_not_come_up_is_no_wrong_answer(monkeypatch):
 
 def test_a_bubblewrap_that_cannot_work_here_is_found_out_by_trying(monkeypatch):
     monkeypatch.setattr(sandbox.shutil, "which", lambda tool: f"/usr/bin/{tool}")
-    monkeypatch.setattr(sandbox, "_bubblewrap", lambda: ("sh", "-c", "echo bwrap: No permissions to create namespace"))
+    monkeypatch.setattr(sandbox, "_bubblewrap", lambda user: ("sh", "-c", "echo bwrap: No permissions to create namespace"))
     assert "No permissions to create namespace" in sandbox._trouble.__wrapped__()

@@ -306,7 +306,7 @@ def test_versions_of_one_problem_in_eleven_languages_are_one_cluster(loaded):
 @pytest.mark.parametrize("name", sorted(BY_CHOICE))
 def test_the_likeliest_option_wins_or_loses_by_the_gold_alone(name, loaded):
     for task, example in items(loaded(name)[0]):
-        options = task.options(example)
+        (options,) = [question.options for question in task.questions(example)]
         assert options == (example.choices if name in BY_TEXT else tuple("ABCDE"[: len(example.choices)]))
         right = "ABCDEFGHIJKLMNOPQRSTUVWXYZ".index(example.answer)
         for place in range(len(options)):

@@ -1,0 +1,176 @@
+"""Where answers land: put together, scored and recorded at once; kept until both sides of a judged pair are there."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+
+from evalkit.config import JudgeSpec, ModelSpec
+from evalkit.judging import judge_requests, read_verdict
+from evalkit.records import Records
+from evalkit.requests import Item, complete_sampling, next_turn
+from evalkit.scorers import is_slow, score_samples
+from evalkit.scorers.reasoning import split_reasoning
+from evalkit.tasks import Suite
+from evalkit.types import Completion, Order, Phase, Prepared, Request, Score, Verdict
+
+_Place = tuple[str, str, str]
+"""Suite, task and id of an item."""
+
+_Row = tuple[int, Completion, Prepared | None]
+"""A sample's index, its answer as it is recorded, and what was asked first."""
+
+
+@dataclass(slots=True)
+class _Answered:
+    """One arm's answers to one item, by (sample, part), until all that are marked together are there."""
+
+    landed: dict[tuple[int, int], tuple[Completion, Prepared | None]] = field(default_factory=dict)
+
+
+class Landing:
+    """Takes every answer of a run as it comes, in any order.
+
+    Answers to an item's several questions wait for each other; so do all samples of a task that a source marks by
+    itself. Programs are run beside the engine, on as many threads as there are cores.
+    """
+
+    def __init__(
+        self,
+        specs: Mapping[str, ModelSpec],
+        suites: Sequence[Suite],
+        items: Sequence[Item],
+        judge: JudgeSpec | None,
+        records: Records,
+    ) -> None:
+        self._specs = specs
+        self._judge = judge
+        self._records = records
+        self._judged_suites = {suite.name for suite in suites if suite.spec.judge}
+        self._items = {(item.task.suite, item.task.name, item.example.id): item for item in items}
+        self._open: dict[tuple[_Place, str, int], _Answered] = {}
+        self._earlier: dict[tuple[_Place, str, int], list[str]] = {}
+        self._next_turns: list[Request] = []
+        self._texts: dict[_Place, dict[str, Completion]] = {}
+        self._orders: dict[Request, Order] = {}
+        self._threads: ThreadPoolExecutor | None = None
+        self._marking: list[tuple[Future[list[Score]], Item, str, list[_Row]]] = []
+
+    # --- answers ---
+
+    def answer(self, request: Request, completion: Completion, prepared: Prepared | None) -> None:
+        """Take one answer: ask its next turn, or score and record it when all that belongs to it is there."""
+        place = (request.suite, request.task, request.example_id)
+        item = self._items[place]
+        completion = split_reasoning(completion, self._specs[request.model].reasoning)
+        if item.example.follow_ups:
+            whole = self._after_turn(item, place, request, completion)
+            if whole is None:
+                return
+            completion = whole
+        together = item.task.marker is not None
+        key = (place, request.model, -1 if together else request.sample)
+        answered = self._open.setdefault(key, _Answered())
+        answered.landed[request.sample, request.part] = (completion, prepared)
+        if len(answered.landed) == self._expected(item, request.model, together=together):
+            del self._open[key]
+            self._mark(item, request.model, answered)
+        if request.sample == 0 and self._is_judged(item):
+            self._texts.setdefault(place, {})[request.model] = completion
+
+    def follow_ups(self) -> list[Request]:
+        """The next turns of what has landed since the last call."""
+        asked, self._next_turns = self._next_turns, []
+        return asked
+
+    def settle(self, name: str) -> list[Phase]:
+        """Wait for what is being marked beside the engine. Raises what marking raised."""
+        if not self._marking:
+            return []
+        began, count = time.monotonic(), len(self._marking)
+        for future, item, arm, rows in self._marking:
+            self._record(item, arm, rows, future.result())
+        self._marking = []
+        return [Phase(f"{name}: running programs after the last answer", time.monotonic() - began, count)]
+
+    def close(self) -> None:
+        """End the threads; what they have not begun is dropped."""
+        if self._threads is not None:
+            self._threads.shutdown(cancel_futures=True)
+
+    def _after_turn(self, item: Item, place: _Place, request: Request, completion: Completion) -> Completion | None:
+        """The completion of the last turn with the earlier ones, or None where another turn is to be asked first."""
+        earlier = self._earlier.setdefault((place, request.model, request.sample), [])
+        if completion.failure is None and request.turn < len(item.example.follow_ups):
+            earlier.append(completion.text)
+            self._next_turns.append(next_turn(item, request, earlier))
+            return None
+        del self._earlier[place, request.model, request.sample]
+        return replace(completion, earlier=tuple(earlier))
+
+    def _expected(self, item: Item, arm: str, *, together: bool) -> int:
+        parts = len(item.task.questions(item.example))
+        if not together:
+            return parts
+        return parts * item.task.samples(complete_sampling(self._specs[arm].sampling, item.task.sampling).n)
+
+    def _mark(self, item: Item, arm: str, answered: _Answered) -> None:
+        samples = sorted({sample for sample, _ in answered.landed})
+        parts = range(len(answered.landed) // len(samples))
+        answers = [[answered.landed[sample, part] for part in parts] for sample in samples]
+        completions = [[completion for completion, _ in one] for one in answers]
+        rows = [(sample, _joined(completions[i]), answers[i][0][1]) for i, sample in enumerate(samples)]
+        if not is_slow(item.task):
+            self._record(item, arm, rows, score_samples(item.task, item.example, completions))
+            return
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="marking")
+        future = self._threads.submit(score_samples, item.task, item.example, completions)
+        self._marking.append((future, item, arm, rows))
+
+    def _record(self, item: Item, arm: str, rows: Sequence[_Row], scores: Sequence[Score]) -> None:
+        for (sample, completion, prepared), mark in zip(rows, scores, strict=True):
+            self._records.add(item.task.suite, item.task.name, arm, sample, item.example, completion, mark, prepared)
+
+    # --- pairs ---
+
+    def _is_judged(self, item: Item) -> bool:
+        task = item.task
+        return self._judge is not None and task.kind == "generate" and task.suite in self._judged_suites and task.judge
+
+    def pairs(self) -> Iterator[Request]:
+        """Both orders of every pair whose two sides are there, as many of each task as the judge's limits allow."""
+        assert self._judge is not None
+        most = self._judge.limits.pairs_per_task
+        asked: Counter[tuple[str, str]] = Counter()
+        for place, item in self._items.items():
+            sides = self._texts.pop(place, {})
+            base, tuned = sides.get("base"), sides.get("tuned")
+            if base is None or tuned is None or base.failure or tuned.failure:
+                continue
+            if most is not None and asked[place[:2]] >= most:
+                continue
+            asked[place[:2]] += 1
+            for one in judge_requests(self._judge, place[0], place[1], item.example, base, tuned):
+                self._orders[one.request] = one.order
+                yield one.request
+
+    def verdict(self, request: Request, completion: Completion, prepared: Prepared | None) -> None:
+        """Read and record one verdict."""
+        assert self._judge is not None
+        completion = split_reasoning(completion, self._judge.model.reasoning)
+        verdict: Verdict = read_verdict(self._judge, self._orders[request], request, completion)
+        self._records.add_verdict(verdict)
+
+
+def _joined(answers: Sequence[Completion]) -> Completion:
+    """The answers to an item's several questions as one: their log-probabilities in a row."""
+    if len(answers) == 1:
+        return answers[0]
+    logprobs = [value for one in answers for value in one.logprobs or ()]
+    failure = next((one.failure for one in answers if one.failure), None)
+    return replace(answers[0], logprobs=tuple(logprobs) or None, failure=failure)
