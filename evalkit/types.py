@@ -60,18 +60,26 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
+class Plain:
+    """A question in completion format, where that is not the turns joined: the prompt, and the options after it."""
+
+    prompt: str
+    options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Question:
     """What one engine call is asked, independent of engine and sampling.
 
     messages: the turns; a last turn of the assistant is the beginning of the answer, which the model goes on with.
-    plain: the prompt in completion format, where it is not the turns joined.
+    plain: the same for a model that is asked in completion format.
     options: continuations of the prompt whose log-probability is wanted; empty for generation. verbatim: they follow the
     prompt character by character, white space included (else an option is set off as an answer is).
     text: this text's own log-likelihood is wanted, from its first token; there is no prompt then.
     """
 
     messages: tuple[Message, ...] = ()
-    plain: str | None = None
+    plain: Plain | None = None
     options: tuple[str, ...] = ()
     verbatim: bool = False
     text: str | None = None
@@ -145,7 +153,7 @@ class Request:
     constraint: Constraint | None = None
     part: int = 0
     turn: int = 0
-    plain: str | None = None
+    plain: Plain | None = None
     verbatim: bool = False
     text: str | None = None
     tokens: tuple[int, ...] = ()

@@ -115,7 +115,7 @@ class OpenAIBackend:
         if len(request.sampling.stop) > STOP_LIMIT:
             self._cut_stops = True
         asked = chat_messages(self._spec, request)
-        plain = completion_text([Message(**m) for m in asked]) if request.plain is None else request.plain
+        plain = request.plain.prompt if request.plain else completion_text([Message(**m) for m in asked])
         prompt = plain if _format(self._spec) == "completion" else None
         key = _hash(
             {

@@ -119,12 +119,15 @@ class Renderer:
             text, ids = self._prefix_text + text, self._prefix + ids
         if not ids and not (request.verbatim and request.options):
             return self._failure("empty_prompt", "the prompt has no tokens", "check the task's `prompt` template")
-        if request.verbatim and request.options:
-            rendered = Rendered(text, ids, spans=tuple(self._verbatim(text, option) for option in request.options))
+        options = request.options
+        if self.format == "completion" and request.plain is not None:
+            options = request.plain.options
+        if request.verbatim and options:
+            rendered = Rendered(text, ids, spans=tuple(self._verbatim(text, option) for option in options))
         elif request.tokens:
             rendered = Rendered(text, ids, spans=(Span(ids + request.tokens, len(ids)),))
         else:
-            rendered = Rendered(text, ids, tuple(self._option(text, option) for option in request.options))
+            rendered = Rendered(text, ids, tuple(self._option(text, option) for option in options))
         needed = max(
             [len(ids) + max((len(option) for option in rendered.option_ids), default=1)]
             + [len(span.ids) for span in rendered.spans]
@@ -141,7 +144,8 @@ class Renderer:
         """The prompt's text: by the template in chat format, else as the task wrote it or as joined turns."""
         messages = request.messages
         if self.format == "completion" and request.plain is not None:
-            return request.plain
+            asked = request.plain.prompt
+            return f"{self._system}\n\n{asked}" if self._system and asked else asked
         if self._system is not None and not any(message.role == "system" for message in messages):
             messages = (Message("system", self._system), *messages)
         if self.format == "completion":

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import ast
 import warnings
-from collections.abc import Iterable
+from collections.abc import Sequence
 from math import prod
 
 from evalkit.config import ExtractSpec
 from evalkit.scorers.registry import scorer
-from evalkit.scorers.sandbox import check_sandbox, is_sandboxed, run_python
+from evalkit.scorers.sandbox import check_sandbox, check_waived, is_sandboxed, run_python
 from evalkit.tasks import Suite
 from evalkit.types import Example, InputError
 
@@ -27,7 +27,7 @@ _FIRST_FENCE = ExtractSpec(regex=r"(?ms)\A.*?^[ \t]*```[^\n]*\n(.*?)(?:^[ \t]*``
 _WHOLE = ExtractSpec(whole=True)
 
 
-def check_programs(suites: Iterable[Suite]) -> tuple[str, ...]:
+def check_programs(suites: Sequence[Suite]) -> tuple[str, ...]:
     """What must hold before an engine starts: programs can be run here, and the tests are Python. Returns cautions.
 
     Raises InputError, naming suite, task and item.
@@ -42,6 +42,10 @@ def check_programs(suites: Iterable[Suite]) -> tuple[str, ...]:
             except SyntaxError as error:
                 line = f"{error.msg} (line {error.lineno} of them)"
                 raise InputError(f"{where}.answer: item {example.id!r}: the tests are not Python: {line}") from None
+    unsafe = next((task for suite in suites for task in suite.tasks if task.marker and task.marker.runs_programs), None)
+    if unsafe is not None:
+        check_waived(asked_by=f"{unsafe.suite}: task {unsafe.name!r}")
+        return (f"task {unsafe.name!r} ran programs written by the models in evalkit's own process, without a sandbox",)
     if tasks and not is_sandboxed():
         return ("programs written by the models were run without a sandbox (--allow-unsandboxed-code)",)
     return ()

@@ -97,6 +97,15 @@ def check_sandbox(*, asked_by: str = "score: code") -> None:
         )
 
 
+def check_waived(*, asked_by: str) -> None:
+    """Raise InputError for programs that no sandbox will hold, unless the user has allowed that."""
+    if not _is_waived():
+        raise InputError(
+            f"{asked_by}: runs programs that a model wrote in evalkit's own process, where no sandbox holds them; use a suite "
+            "with `score: code` (humaneval, mbpp), or pass --allow-unsandboxed-code on a machine that holds nothing of value"
+        )
+
+
 def is_sandboxed() -> bool:
     """Whether programs run in a sandbox on this machine; tried once in a process, by running one."""
     return not _trouble()

@@ -15,13 +15,19 @@ LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 class Marker(Protocol):
     """How a task source marks its own items, where the scorers of `evalkit/scorers` do not.
 
-    metric: its name. binary: marks are 0 or 1 only. bounded: they lie in [0, 1]. worse_is_higher: a guard's metric.
+    metric: its name. binary: marks are 0 or 1 only, as far as was seen. bounded: they lie in [0, 1]. worse_is_higher: a
+    guard's metric. runs_programs: marking runs what a model wrote, in this very process.
     """
 
     metric: str
-    binary: bool
     bounded: bool
     worse_is_higher: bool
+    runs_programs: bool
+
+    @property
+    def binary(self) -> bool:
+        """Whether every mark so far was 0 or 1."""
+        ...
 
     def mark(self, example: Example, samples: Sequence[Sequence[Completion]]) -> list[Score]:
         """One score a sample. samples: for each sample the answers to the item's questions, in order, none failed."""
