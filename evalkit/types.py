@@ -506,12 +506,12 @@ class Decision:
 class Progress(Protocol):
     """Receives what happens, as it happens. The console implements it; `Silent` ignores it."""
 
-    def phase(self, name: str, total: int | None = None) -> None:
-        """A new phase begins, e.g. "base: generating", of `total` requests where that is known."""
+    def phase(self, name: str, total: int | None = None, *, unit: str = "requests") -> None:
+        """A new phase begins, e.g. "base: generating", of `total` requests (or another unit) where that is known."""
         ...
 
     def advance(self, requests: int = 1, tokens: int = 0) -> None:
-        """Requests landed, with so many tokens written."""
+        """Requests landed, with so many tokens written; or so many of the phase's unit are done."""
         ...
 
     def note(self, text: str) -> None:
@@ -522,7 +522,7 @@ class Progress(Protocol):
 class Silent:
     """A Progress that says nothing."""
 
-    def phase(self, name: str, total: int | None = None) -> None:
+    def phase(self, name: str, total: int | None = None, *, unit: str = "requests") -> None:
         """Ignore."""
 
     def advance(self, requests: int = 1, tokens: int = 0) -> None:

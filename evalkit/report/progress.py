@@ -16,7 +16,7 @@ _EVERY_S = 10.0
 
 
 class LiveProgress:
-    """A `types.Progress` for people: phase, requests, tokens/s, time left.
+    """A `types.Progress` for people: phase, requests (or what a phase counts), tokens/s, time left.
 
     Use as a context manager, or call `close()`. Safe to call from several threads.
     """
@@ -26,6 +26,7 @@ class LiveProgress:
         self._every_s = every_s
         self._lock = threading.RLock()
         self._name = ""
+        self._unit = ""
         self._total: int | None = None
         self._requests = 0
         self._tokens = 0
@@ -35,17 +36,17 @@ class LiveProgress:
         if self._bars:
             self._bars.start()
 
-    def phase(self, name: str, total: int | None = None) -> None:
+    def phase(self, name: str, total: int | None = None, *, unit: str = "requests") -> None:
         """End the phase before and begin the next."""
         with self._lock:
             self._finish()
-            self._name, self._total = name, total
+            self._name, self._total, self._unit = name, total, unit
             self._requests = self._tokens = 0
             self._started = self._said = time.monotonic()
             if self._bars:
                 self._task = self._bars.add_task(escape(name), total=total, counted="", speed="")
             else:
-                self._say(f"{name}: {_requests(total)}" if total is not None else name)
+                self._say(f"{name}: {_counted(total, unit)}" if total is not None else name)
 
     def advance(self, requests: int = 1, tokens: int = 0) -> None:
         """Requests landed, with so many tokens written."""
@@ -57,11 +58,12 @@ class LiveProgress:
                 # While one engine serves several phases at once, more can land than a phase announced.
                 total = max(self._total, self._requests) if self._total is not None else None
                 speed = ", ".join(part for part in (self._speed(), self._left()) if part)
-                self._bars.update(self._task, completed=self._requests, total=total, counted=done, speed=speed)
+                counted = f"{done}{self._shown_unit()}"
+                self._bars.update(self._task, completed=self._requests, total=total, counted=counted, speed=speed)
             elif time.monotonic() - self._said >= self._every_s:
                 self._said = time.monotonic()
                 share = f" of {count(self._total)} ({self._requests / self._total:.0%})" if self._total else ""
-                parts = [f"{count(self._requests)}{share}", self._speed(), self._left()]
+                parts = [f"{count(self._requests)}{self._shown_unit()}{share}", self._speed(), self._left()]
                 self._say(f"{self._name}: {', '.join(part for part in parts if part)}")
 
     def note(self, text: str) -> None:
@@ -91,7 +93,7 @@ class LiveProgress:
     def _finish(self, word: str = "done") -> None:
         if not self._name:
             return
-        did = [_requests(self._requests)] if self._requests else []
+        did = [_counted(self._requests, self._unit)] if self._requests else []
         spent = time.monotonic() - self._started
         parts = [*did, duration(spent), *([self._speed()] if spent >= 1 and self._speed() else [])]
         if self._bars and self._task is not None:
@@ -100,6 +102,9 @@ class LiveProgress:
         if self._requests or spent >= 1:  # of a step that took no time, the line at its start says enough
             self._say(f"{self._name}: {word}, {', '.join(parts)}")
         self._name = ""
+
+    def _shown_unit(self) -> str:
+        return "" if self._unit == "requests" else f" {self._unit}"
 
     def _speed(self) -> str:
         spent = time.monotonic() - self._started
@@ -132,5 +137,6 @@ def _bars(console: Console) -> Progress:
     )
 
 
-def _requests(number: int) -> str:
-    return f"{count(number)} request" if number == 1 else f"{count(number)} requests"
+def _counted(number: int, unit: str) -> str:
+    """1 request, 2 requests, 2 MB."""
+    return f"{count(number)} {unit.removesuffix('s') if number == 1 else unit}"

@@ -1,11 +1,14 @@
-"""Rows from jsonl, csv, parquet, or the hub (with `EVALKIT_DATA` as its mirror), each knowing its line."""
+"""Rows from jsonl, csv (also gzipped), parquet, or the hub (with `EVALKIT_DATA` as its mirror), each knowing its line."""
 
 from __future__ import annotations
 
 import csv
 import difflib
+import gzip
+import io
 import json
 import os
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,7 +42,7 @@ def read_rows(source: str | HubSpec, folder: str | Path, *, asked_by: str) -> li
             near = difflib.get_close_matches(path.name, _names(path.parent), n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"looked for {path}"
             raise InputError(f"{asked_by}: no such data file {source!r}; {hint}")
-        rows = list(_file_rows(path))
+        rows = list(file_rows(path))
         place = str(path)
     if not rows:
         raise InputError(f"{asked_by}: {place} holds no rows; a suite needs items")
@@ -50,8 +53,9 @@ def _names(folder: Path) -> list[str]:
     return [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
 
 
-def _file_rows(path: Path) -> Iterator[Row]:
-    match path.suffix.lower():
+def file_rows(path: Path) -> Iterator[Row]:
+    """The rows of a file, in a stream. Raises InputError naming file and line."""
+    match kind_of(path):
         case ".jsonl" | ".ndjson":
             return jsonl_rows(path)
         case ".csv":
@@ -62,10 +66,21 @@ def _file_rows(path: Path) -> Iterator[Row]:
             raise InputError(f"{path}: cannot read {other or 'a file without ending'!r}; use .jsonl, .csv or .parquet")
 
 
+def kind_of(path: Path) -> str:
+    """The ending that says what a file holds, in lower case: `.jsonl` of both `a.jsonl` and `a.jsonl.gz`."""
+    ending = path.suffix.lower()
+    return path.with_suffix("").suffix.lower() if ending == ".gz" else ending
+
+
+def opened(path: Path) -> gzip.GzipFile | io.BufferedReader:
+    """The file's bytes, unpacked where it ends in .gz."""
+    return gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb")
+
+
 def jsonl_rows(path: Path) -> Iterator[Row]:
     """Rows of a JSON-lines file. Lines end at newlines only: U+2028 inside a string is text."""
     try:
-        with path.open("rb") as file:
+        with opened(path) as file:
             for number, line in enumerate(file, start=1):
                 if not line.strip():
                     continue
@@ -79,22 +94,24 @@ def jsonl_rows(path: Path) -> Iterator[Row]:
                 yield Row(values, place)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
-    except OSError as error:
+    except (OSError, EOFError, zlib.error) as error:  # the latter two: a damaged .gz
         raise InputError(f"{path}: cannot be read: {error}") from None
 
 
 def _csv_rows(path: Path) -> Iterator[Row]:
     csv.field_size_limit(1 << 27)
+    line = 0
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        with io.TextIOWrapper(opened(path), encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file, strict=True)
             for values in reader:
-                place = f"{path}:{reader.line_num}"
+                line = reader.line_num
+                place = f"{path}:{line}"
                 if None in values or None in values.values():
                     raise InputError(f"{place}: row has not the {len(reader.fieldnames or ())} fields of the header")
                 yield Row(dict(values), place)
-    except (UnicodeDecodeError, csv.Error, OSError) as error:
-        raise InputError(f"{path}: not readable CSV: {error}") from None
+    except (UnicodeDecodeError, csv.Error, OSError, EOFError, zlib.error) as error:
+        raise InputError(f"{path}:{line + 1}: not readable CSV from this line on: {error}") from None
 
 
 def _parquet_rows(path: Path) -> Iterator[Row]:
@@ -102,11 +119,12 @@ def _parquet_rows(path: Path) -> Iterator[Row]:
     import pyarrow.parquet as pq
 
     try:
-        values = pq.read_table(path).to_pylist()
+        with pq.ParquetFile(path) as file:
+            batches = file.iter_batches(batch_size=1024)
+            for number, values in enumerate((row for batch in batches for row in batch.to_pylist()), start=1):
+                yield Row(values, f"{path}: row {number}")
     except (pa.ArrowInvalid, OSError) as error:
         raise InputError(f"{path}: not readable Parquet: {error}") from None
-    for number, row in enumerate(values, start=1):
-        yield Row(row, f"{path}: row {number}")
 
 
 def _hub_rows(source: HubSpec, asked_by: str) -> Iterator[Row]:
@@ -116,7 +134,7 @@ def _hub_rows(source: HubSpec, asked_by: str) -> Iterator[Row]:
         for ending in (".parquet", ".jsonl"):
             path = stem.with_name(stem.name + ending)
             if path.is_file():
-                return _file_rows(path)
+                return file_rows(path)
         raise InputError(f"{asked_by}: {MIRROR} is set, and holds neither {stem}.parquet nor {stem.name}.jsonl")
     return _downloaded_rows(source, asked_by)
 

@@ -50,6 +50,21 @@ def test_in_between_it_speaks_at_most_every_ten_seconds(clock):
     ]
 
 
+def test_a_phase_may_count_something_else_than_requests(clock):
+    console = plain()
+    with LiveProgress(console) as progress:
+        progress.phase("reading training data (2 files)", unit="MB")
+        clock.now += 11
+        progress.advance(400)
+        clock.now += 1
+        progress.advance(40)
+    assert console.file.getvalue().splitlines() == [
+        "reading training data (2 files)",
+        "reading training data (2 files): 400 MB",
+        "reading training data (2 files): done, 440 MB, 12 s",
+    ]
+
+
 def test_notes_are_said_at_once_and_without_markup(clock):
     console = plain()
     with LiveProgress(console) as progress:
