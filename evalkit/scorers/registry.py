@@ -32,10 +32,12 @@ class Scorer:
     check: Callable[[Example], None] | None = None
 
 
-_BUILT_IN = (
-    *("exact", "contains", "number", "choice", "math", "json_schema", "code"),
-    *("f1", "rouge", "chrf", "refusal", "compliance"),
-)
+# From a scorer to its module: one of its own, except where several marks read the answer in one way.
+_BUILT_IN = {
+    **{name: name for name in ("exact", "contains", "number", "choice", "math", "json_schema", "code")},
+    **{name: name for name in ("f1", "rouge", "chrf", "refusal", "compliance")},
+    **{name: "ifeval" for name in ("ifeval", "ifeval_loose", "ifeval_instructions", "ifeval_instructions_loose")},
+}
 _SCORERS: dict[str, Scorer] = {}
 
 
@@ -71,7 +73,7 @@ def find_scorer(name: str, *, asked_by: str = "score") -> Scorer:
     """The scorer of that name. Raises InputError for an unknown one, or when the library it needs is not installed."""
     if name not in _SCORERS and name in _BUILT_IN:
         try:
-            importlib.import_module(f"evalkit.scorers.{name}")
+            importlib.import_module(f"evalkit.scorers.{_BUILT_IN[name]}")
         except ModuleNotFoundError as error:
             if (error.name or "").startswith("evalkit"):
                 raise
