@@ -8,7 +8,10 @@ from evalkit.scorers.instructions.sentences import sentences
 
 @instruction("length_constraints:number_words")
 def number_words(text: str, *, num_words: Count, relation: Relation) -> bool:
-    """So many runs of letters, digits and underscores: `don't` is two."""
+    """So many runs of letters, digits and underscores: `don't` is two, and vowel signs of Indic scripts part a word.
+
+    The reference counts so by NLTK releases that match with `re`; later ones match with `regex`, where a vowel sign is a letter.
+    """
     return compare(len(re.findall(r"\w+", text)), relation, num_words)
 
 

