@@ -8,6 +8,7 @@ with published ones. They depart from it in this alone:
   `!` that keywords:letter_frequency should count, which makes its verdicts on two items (keys 1122 and 1129) differ from
   run to run. Here the character that the prompt asks for is counted, and a missing setting is refused.
 - Words and markers are literal text; the reference reads them as regular expressions. The benchmark's own hold none.
+- English sentences are split by a Punkt of the same parameters that differs in rows of lone points; see `sentences`.
 - Every check takes time proportional to the text, whatever a model wrote.
 """
 
