@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+import evalkit
 from evalkit import api
 from evalkit.config import ModelSpec, PolicySpec, SuiteSpec
 from evalkit.yamlfile import validate
@@ -116,3 +117,69 @@ def test_gsm8k_solutions_agree_with_their_authors_on_every_item(recorded):
     assert (result.n, result.regressed, result.fixed) == (pair["n"], pair["base_only"], pair["cand_only"])
     assert result.delta.value == pytest.approx(pair["delta"], abs=1e-12)
     assert result.delta.se == pytest.approx(pair["paired_se"], abs=1e-12)
+
+
+ANSWER_FIELD = [{"json": "answer"}, {"regex": r'"answer"\s*:\s*"([^"]*)"'}, {"regex": r'"answer"\s*:\s*([^,\s]+)'}]
+# An answer that begins or ends in white space is captured with its quotation marks, so that the white space stays.
+PADDED = [{"regex": r'"answer"\s*:\s*("\s[^"]*"|"[^"]*\s")'}]
+# The first object is no JSON, for a comment stands in it. ZeroEval takes its answer; evalkit the corrected one of the next.
+TWO_OBJECTS = "crux-test-#415"
+
+
+def test_crux_answers_get_zeroevals_verdict_item_by_item(recorded, monkeypatch):
+    def bare(text):
+        return text.strip("'\"").replace("\n", "\\n")
+
+    monkeypatch.setattr("evalkit.scorers.registry._SCORERS", {})
+    evalkit.scorer("bare")(lambda answer, example: float(bare(answer) == bare(example.answer)))
+    folder = recorded / "zeroeval" / "crux"
+    expected = json.loads((recorded / "zeroeval" / "expected.json").read_text())
+    asked = suite(
+        "crux",
+        data=str(folder / "items.jsonl"),
+        prompt="{{ prompt }}",
+        answer="{{ answer }}",
+        score="bare",
+        extract=PADDED + ANSWER_FIELD,
+    )
+    got = api.run_comparison(*[replay(name, folder / f"{name}.jsonl") for name in (BASE, TUNED)], suites=[asked])
+    for arm, name in (("base", BASE), ("tuned", TUNED)):
+        ours = got.samples[got.samples["arm"] == arm].set_index("id")["value"]
+        theirs = expected["verdicts"]["crux"][name]
+        assert len(theirs) == 800
+        differ = {id_ for id_, value in ours.items() if bool(value) != bool(theirs[id_])}
+        assert differ == ({TWO_OBJECTS} if arm == "tuned" else set())
+
+
+def test_bbh_per_task_accuracies_and_pairs_agree_exactly_with_direct_and_worked_answers(recorded, tmp_path):
+    expected = json.loads((recorded / "bbh_codex" / "expected.json").read_text())
+    names = sorted(expected["per_task"]["direct"])
+    items = rows_of(recorded / "tasks" / "bbh.jsonl")
+    for name in names:
+        lines = [json.dumps(row) for row in items if row["task"] == name]
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    tasks = [
+        {
+            "name": name,
+            "data": str(tmp_path / f"{name}.jsonl"),
+            "prompt": "{{ input }}",
+            "answer": "{{ target }}",
+            # A worked answer ends in "the answer is X."; a direct one is X.
+            "extract": [{"regex": r"(?s)\A.*the answer is (.*?)\.?\s*\Z"}, "whole"],
+            "score": "exact",
+        }
+        for name in names
+    ]
+    asked = validate(SuiteSpec, {"name": "bbh-codex", "tasks": tasks}).model_copy(update={"folder": "/"})
+    models = [replay(name, recorded / "bbh_codex" / f"{name}.jsonl", "prediction") for name in ("direct", "cot")]
+    (result,) = api.run_comparison(*models, suites=[asked]).comparison.suites
+    assert [task.name for task in result.tasks] == names and len(names) == 12
+    for task in result.tasks:
+        pair = expected["pairs_direct->cot"][task.name]
+        for arm, rate in (("direct", task.base), ("cot", task.tuned)):
+            theirs = expected["per_task"][arm][task.name]
+            assert (task.n, round(rate * task.n)) == (theirs["n"], theirs["correct"]), (arm, task.name)
+            assert 100 * rate == pytest.approx(theirs["acc"], abs=1e-9)
+        assert (task.regressed, task.fixed) == (pair["base_only"], pair["cand_only"])
+        assert task.delta.value == pytest.approx(pair["delta"], abs=1e-12)
+        assert task.delta.se == pytest.approx(pair["paired_se"], abs=1e-12)

@@ -45,11 +45,13 @@ class Scorer:
 
 M = TypeVar("M", Mark, CompletionMark)
 
-_BUILT_IN = (
-    *("exact", "contains", "number", "choice", "math", "json_schema", "code"),
-    *("f1", "rouge", "chrf", "refusal", "compliance"),
-    *("mc2", "truncated", "repetition", "bits_per_byte"),
-)
+# From a scorer to its module: one of its own, except where several marks read the answer in one way.
+_BUILT_IN = {
+    **{name: name for name in ("exact", "contains", "number", "choice", "math", "json_schema", "code")},
+    **{name: name for name in ("f1", "rouge", "chrf", "refusal", "compliance")},
+    **{name: name for name in ("mc2", "truncated", "repetition", "bits_per_byte")},
+    **{name: "ifeval" for name in ("ifeval", "ifeval_loose", "ifeval_instructions", "ifeval_instructions_loose")},
+}
 _SCORERS: dict[str, Scorer] = {}
 
 
@@ -91,7 +93,7 @@ def find_scorer(name: str, *, asked_by: str = "score") -> Scorer:
     """The scorer of that name. Raises InputError for an unknown one, or when the library it needs is not installed."""
     if name not in _SCORERS and name in _BUILT_IN:
         try:
-            importlib.import_module(f"evalkit.scorers.{name}")
+            importlib.import_module(f"evalkit.scorers.{_BUILT_IN[name]}")
         except ModuleNotFoundError as error:
             if (error.name or "").startswith("evalkit"):
                 raise
