@@ -94,15 +94,26 @@ def compare(
     out: str | Path | None = None,
     limit: int | None = None,
     seed: int = 0,
+    probes: bool = True,
     progress: Progress | None = None,
 ) -> Comparison:
     """Run both models on the suites and compare them; `out` also writes the six files there.
 
-    What is None comes from an `evalkit.yaml` beside base, else suite `quick`, no judge and the default policy.
+    What is None comes from an `evalkit.yaml` beside base, else suite `quick`, no judge and the default policy. probes:
+    also measure bits per byte on held-out text and KL(tuned || base), where the engines allow it.
     Raises InputError for anything wrong in the files before an engine starts. For the decision, see `run_comparison`.
     """
     run = run_comparison(
-        base, tuned, suites=suites, judge=judge, policy=policy, out=out, limit=limit, seed=seed, progress=progress
+        base,
+        tuned,
+        suites=suites,
+        judge=judge,
+        policy=policy,
+        out=out,
+        limit=limit,
+        seed=seed,
+        probes=probes,
+        progress=progress,
     )
     return run.comparison
 
@@ -117,6 +128,7 @@ def run_comparison(
     out: str | Path | None = None,
     limit: int | None = None,
     seed: int = 0,
+    probes: bool = True,
     progress: Progress | None = None,
     command: str = "",
 ) -> Run:
@@ -132,7 +144,8 @@ def run_comparison(
     items = draw(inputs.suites, seed=seed, limit=limit)
     began = datetime.datetime.now(datetime.UTC)
     with Journal(cache_folder() / "journal.sqlite") as journal:
-        collected = schedule.collect(inputs.suites, items, journal, progress)
+        beside = inputs.probes if probes else None
+        collected = schedule.collect(inputs.suites, items, journal, progress, probes=beside, seed=seed)
     progress.phase("comparing and deciding")
     table = collected.records.table()
     manifest = Manifest(
@@ -151,6 +164,7 @@ def run_comparison(
         limit=limit,
         phases=tuple(_merged(collected.phases)),
     )
+    cautions += collected.cautions
     cautions += fidelity_cautions({arm: getattr(manifest, arm) for arm in ARMS}, samples_frame(table))
     run = _decide(dataclasses.replace(manifest, cautions=cautions), inputs.policy, table, None)
     if out is not None:

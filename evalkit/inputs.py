@@ -11,6 +11,7 @@ from evalkit.config import (
     JudgeSpec,
     ModelSpec,
     PolicySpec,
+    ProbesSpec,
     ProjectSpec,
     SuiteSpec,
     read_model,
@@ -20,7 +21,7 @@ from evalkit.config import (
 from evalkit.judging import check_judge
 from evalkit.scorers import check_golds, marking
 from evalkit.tasks import Suite, load_suite
-from evalkit.types import ARMS, InputError
+from evalkit.types import ARMS, PROBES, InputError
 
 DEFAULT_SUITE = "quick"
 
@@ -32,6 +33,7 @@ class Inputs:
     suites: tuple[Suite, ...]
     judge: JudgeSpec | None
     policy: PolicySpec
+    probes: ProbesSpec
 
     @classmethod
     def read(
@@ -54,9 +56,13 @@ class Inputs:
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice:
             raise InputError(f"--suite: two suites are named {twice!r}; names within a run are unique")
+        if PROBES in names:
+            raise InputError(
+                f"--suite: {PROBES!r} is the name of what evalkit measures itself; call the suite otherwise"
+            )
         chosen = policy_spec(policy) if policy is not None else _project_policy(project)
         check_policy(chosen, names)
-        return cls(loaded, _judge(project, judge), chosen)
+        return cls(loaded, _judge(project, judge), chosen, project.probes)
 
 
 def _check_marking(suite: Suite) -> None:

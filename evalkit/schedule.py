@@ -6,10 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from evalkit.backends import open_backends
+from evalkit.backends import Backend, open_backends
 from evalkit.cache import Journal
-from evalkit.config import JudgeSpec, ModelSpec
+from evalkit.config import JudgeSpec, ModelSpec, ProbesSpec
 from evalkit.landing import Landing
+from evalkit.probes import Probes
 from evalkit.records import Records
 from evalkit.requests import Item, requests_for
 from evalkit.serve import serve
@@ -24,6 +25,7 @@ class Collected:
     records: Records
     models: Mapping[str, ModelRecord]
     phases: list[Phase] = field(default_factory=list)
+    cautions: tuple[str, ...] = ()
 
 
 class Schedule:
@@ -49,22 +51,35 @@ class Schedule:
         progress: Progress,
         *,
         replicate: int = 0,
+        probes: ProbesSpec | None = None,
+        seed: int = 0,
     ) -> Collected:
-        """Ask everything, score it as it lands, then have the judge read the pairs. Engines are closed at the end."""
+        """Ask everything, score it as it lands, then have the judge read the pairs. Engines are closed at the end.
+
+        probes: what is measured besides, whatever the suites ask; None for nothing.
+        """
         collected = Collected(Records(), {})
         landing = Landing(self._specs, suites, items, self._judge, collected.records)
+        models = {name: record for name, record in self._records().items() if name in self._specs}
+        beside = Probes(probes or ProbesSpec(prompts=0, text=False), models, items, collected.records, seed=seed)
         try:
-            for backend in self._backends:
+            for backend in self._in_order(tuned_first=beside.tuned_first):
                 arms = [name for name in backend.models if name in self._specs]
-                if arms:
-                    requests: Iterable[Request] = self._requests(arms, items, replicate)
-                    name = " + ".join(arms)
-                    while requests:
-                        collected.phases += serve(backend, requests, journal, landing.answer, progress, name=name)
-                        requests = landing.follow_ups()
-                    collected.phases += landing.settle(name)
+                name = " + ".join(arms)
+                requests: Iterable[Request] = self._requests(arms, items, replicate) if arms else ()
+                while requests:
+                    collected.phases += serve(backend, requests, journal, landing.answer, progress, name=name)
+                    requests = landing.follow_ups()
+                for stage in beside.stages(arms):
+                    if stage:
+                        collected.phases += serve(
+                            backend, stage, journal, beside.land, progress, name=f"{name}: drift probes"
+                        )
+                collected.phases += landing.settle(name)
                 if self._judge is None or self._judge.name not in backend.models:
                     backend.close()
+            beside.finish()
+            collected.cautions = beside.cautions
             if self._judge is not None:
                 reader = next(b for b in self._backends if self._judge.name in b.models)
                 name = f"judge {self._judge.name}"
@@ -86,6 +101,12 @@ class Schedule:
 
     def _records(self) -> dict[str, ModelRecord]:
         return {name: backend.record(name) for backend in self._backends for name in backend.models}
+
+    def _in_order(self, *, tuned_first: bool) -> list[Backend]:
+        """The backends in the order in which they are asked; where base scores what tuned wrote, tuned's goes first."""
+        if not tuned_first:
+            return list(self._backends)
+        return sorted(self._backends, key=lambda one: "tuned" not in one.models)
 
     def _requests(self, arms: Sequence[str], items: Sequence[Item], replicate: int) -> Iterator[Request]:
         thinking = thinking_budget(self._specs.values())

@@ -26,6 +26,9 @@ Exam = Literal["passed", "failed", "none"]
 
 ARMS = ("base", "tuned")
 
+PROBES = "drift probes"
+"""The suite name under which the samples table keeps what was measured beside the suites. No suite may have it."""
+
 
 class EvalkitError(Exception):
     """Root of everything evalkit raises on purpose."""
