@@ -81,7 +81,13 @@ JUDGED = [
     ask(f"Which is longer? first: {a} second: {b}", f"judged-{a}", Sampling(max_tokens=8), constraint=Constraint(WORDS))
     for a, b in (("a word", "two words more"), ("a very long sentence", "x"), ("same", "same"))
 ]
-EVERYTHING = [*choice_items(), TEXTS, *GREEDY, STOPPED, SHORT, *SAMPLES, *JUDGED]
+VERBATIM = ask("Paris is the capital of", "verbatim", options=(" France", " Germany and Austria", "\n"), verbatim=True)
+PROSE = " ".join(f"{city} is the capital of {country}." for country, city in CAPITALS.items())
+READ = Request("base", "suite", "task", "read", (), Sampling(), text=PROSE)
+READ_LONG = Request("base", "suite", "task", "read-long", (), Sampling(), text=" ".join([PROSE] * 16))
+KEPT = ask("Name a colour.", "kept", Sampling(temperature=1.0, max_tokens=12, seed=3), keep_tokens=True)
+SCORED = [VERBATIM, READ, READ_LONG]
+EVERYTHING = [*SCORED, KEPT, *choice_items(), TEXTS, *GREEDY, STOPPED, SHORT, *SAMPLES, *JUDGED]
 
 
 def opened(backend: str, model: Path, folder: Path, **engine) -> Backend:
@@ -156,6 +162,33 @@ def test_both_engines_score_options_of_several_tokens_alike(served):
     ours, theirs = (served(name).answers["texts"].logprobs for name in ("vllm", "transformers"))
     assert ours == pytest.approx(theirs, abs=0.02)
     assert all(value < 0 for value in ours)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("vllm") is None, reason="vllm is not installed")
+@pytest.mark.parametrize("asked", SCORED, ids=lambda request: request.example_id)
+def test_both_engines_give_texts_and_verbatim_options_the_same_likelihood(served, asked):
+    vllm, transformers = (served(name).answers[asked.example_id] for name in ("vllm", "transformers"))
+    assert vllm.logprobs == pytest.approx(transformers.logprobs, rel=2e-3, abs=2e-2)
+    assert vllm.greedy == transformers.greedy
+    assert all(value < 0 for value in vllm.logprobs)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_text_beyond_the_context_is_read_in_windows_and_an_option_knows_whether_it_was_the_likeliest(served, engine):
+    answers = served(engine).answers
+    assert len(answers["read"].logprobs) == 1 and len(answers["read-long"].logprobs) > 1
+    # Repetition makes a text likelier: its windows cost less a token than its first telling.
+    long = served(engine).prepared["read-long"]
+    tokens = sum(len(span.ids) - span.start for span in long.spans)
+    first = served(engine).prepared["read"].spans[0]
+    assert sum(answers["read-long"].logprobs) / tokens > sum(answers["read"].logprobs) / (len(first.ids) - 1)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_tokens_that_were_kept_spell_the_answer(served, engine):
+    kept = served(engine).answers["kept"]
+    assert 1 <= len(kept.token_ids) == kept.usage.completion_tokens <= 12
+    assert served(engine).answers["greedy-0"].token_ids is None
 
 
 @pytest.mark.skipif(importlib.util.find_spec("vllm") is None, reason="vllm is not installed")
