@@ -33,7 +33,7 @@ class Scorer:
 
 
 _BUILT_IN = (
-    *("exact", "contains", "number", "choice", "math", "json_schema", "code"),
+    *("exact", "contains", "number", "choice", "math", "json_equal", "json_schema", "code"),
     *("f1", "rouge", "chrf", "refusal", "compliance"),
 )
 _SCORERS: dict[str, Scorer] = {}
