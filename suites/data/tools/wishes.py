@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 from random import Random
 from typing import Any
@@ -90,7 +90,7 @@ def price(rng: Random, low: int, high: int) -> tuple[str, float]:
     return (f"{value:.0f}", int(value)) if value.is_integer() else (f"{value:.2f}", value)
 
 
-def listed(words: list[str]) -> str:
+def listed(words: Sequence[str]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 
