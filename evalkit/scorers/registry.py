@@ -47,7 +47,7 @@ M = TypeVar("M", Mark, CompletionMark)
 
 # From a scorer to its module: one of its own, except where several marks read the answer in one way.
 _BUILT_IN = {
-    **{name: name for name in ("exact", "contains", "number", "choice", "math", "json_schema", "code")},
+    **{name: name for name in ("exact", "contains", "number", "choice", "math", "json_equal", "json_schema", "code")},
     **{name: name for name in ("f1", "rouge", "chrf", "refusal", "compliance")},
     **{name: name for name in ("mc2", "truncated", "repetition", "bits_per_byte")},
     **{name: "ifeval" for name in ("ifeval", "ifeval_loose", "ifeval_instructions", "ifeval_instructions_loose")},
