@@ -18,6 +18,7 @@ from evalkit.scorers import UNSCORED, check_golds, marking, score
 from evalkit.statistics import clopper_pearson, detectable_difference, tango_interval
 from evalkit.tasks import load_suite
 from evalkit.types import Completion, InputError
+from tests.hub_mirror import write_mirror
 
 JUDGED = ("alpaca-eval", "arena-hard", "arena-hard-v2", "mt-bench")
 GUARDS = ("xstest-safe", "xstest-unsafe")
@@ -88,15 +89,6 @@ TABLES = {
     "arena-hard-v2": lambda recorded: arena_hard(recorded, "2.0"),
     "alpaca-eval": alpaca_eval,
 }
-
-
-def write_mirror(folder, tables):
-    for name, rows in tables.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        as_lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-        path.write_text(json.dumps(rows) if name.endswith(".json") else as_lines, encoding="utf-8")
-    return folder
 
 
 @pytest.fixture
