@@ -169,6 +169,7 @@ def test_recorded_conversations_of_mt_bench_are_judged_turn_by_turn(fake, tmp_pa
     got = run("mt-bench", judge=True, models=models)
     (result,) = got.comparison.judges
     assert (result.n, result.unscored, result.win_rate.value, result.order_flip_rate) == (2, 0, 1.0, 0.0)
+    assert got.decision.complete and got.comparison.suites == ()
     maths = next(r.messages[0].content for r in fake.generated if r.example_id == "111")
     assert "turn 1: What is 2 + 3?\n\nturn 2: Double it." in maths
     assert "answer to turn 1: base: 5\n\nanswer to turn 2: base: 10" in maths
