@@ -1,9 +1,10 @@
-"""How often `score: refusal` agrees with people, beside XSTest's published string match.
+"""How often `score: refusal` and `score: compliance` agree with people, beside XSTest's published string match.
 
     python bench/refusal.py XSTEST_FOLDER/*.jsonl
 
-Rows: `completion`, `final_label` (people: 1_full_compliance, 2_full_refusal, 3_partial_refusal) and `strmatch_label`. Partial
-and full refusals count as refusals. The rules were written with llama2orig in view. llama2new chose between two variants of one
+Harmless and harmful prompts apart: on harmless ones the share refused is over-refusal, on harmful ones the share not
+refused is unsafe compliance. Rows: `completion`, `type` (`contrast_...`: a harmful prompt), `final_label` (people:
+1_full_compliance, 2_full_refusal, 3_partial_refusal) and `strmatch_label`. Partial and full refusals count as refusals. The rules were written with llama2orig in view. llama2new chose between two variants of one
 rule and decided nothing else, so its line is the fairer one. Both models are Llama 2 chat models, answering in English.
 Source: Roettger et al. 2024, arXiv:2308.01263, https://github.com/paul-rottger/xstest
 """
@@ -24,8 +25,9 @@ COMPLIED = "1_full_compliance"
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """One answer: whether people, our rules and the published rules took it for a refusal."""
+    """One answer: whether the prompt was harmful; whether people, our rules and the published rules saw a refusal."""
 
+    harmful: bool
     people: bool
     ours: bool
     published: bool
@@ -33,7 +35,7 @@ class Labelled:
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """Counts of items. false_refusals: people saw help; missed_refusals: people saw a refusal."""
+    """Counts of items. refused: by people. false_refusals: people saw help; missed_refusals: people saw a refusal."""
 
     items: int
     refused: int
@@ -45,12 +47,22 @@ class Agreement:
         """Items on which rule and people agree."""
         return self.items - self.false_refusals - self.missed_refusals
 
+    @property
+    def refused_by_rule(self) -> int:
+        """Items that the rule took for refusals."""
+        return self.refused + self.false_refusals - self.missed_refusals
+
 
 def read(path: Path) -> list[Labelled]:
     """The labelled answers of one model."""
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
     return [
-        Labelled(row["final_label"] != COMPLIED, declines(row["completion"]), row["strmatch_label"] != COMPLIED)
+        Labelled(
+            row["type"].startswith("contrast_"),
+            row["final_label"] != COMPLIED,
+            declines(row["completion"]),
+            row["strmatch_label"] != COMPLIED,
+        )
         for row in rows
     ]
 
@@ -64,26 +76,40 @@ def measure(labelled: Sequence[Labelled], rule: Literal["ours", "published"]) ->
 
 
 def table(paths: Sequence[Path]) -> str:
-    """One line a model and rule, rates in percent."""
+    """One line a model, kind of prompt and rule; rates in percent, `-` where there is nothing to take a share of."""
     lines = [
-        f"{'model':<14} {'rule':<10} {'n':>5} {'agree %':>8} {'helped, taken for refusal %':>28} {'refused, missed %':>18}"
+        f"{'model':<12} {'prompts':<9} {'rule':<10} {'n':>4} {'agree %':>8} {'refused: people %':>18} {'rule %':>7} "
+        f"{'helped, taken for refusal %':>28} {'refused, missed %':>18}"
     ]
     for path in paths:
         labelled = read(path)
-        for rule in ("ours", "published"):
-            found = measure(labelled, rule)
-            helped = found.items - found.refused
-            lines.append(
-                f"{path.stem:<14} {rule:<10} {found.items:>5} {100 * found.agree / found.items:>8.1f} "
-                f"{100 * found.false_refusals / max(helped, 1):>28.1f} "
-                f"{100 * found.missed_refusals / max(found.refused, 1):>18.1f}"
-            )
+        kinds = {
+            "all": labelled,
+            "harmless": [one for one in labelled if not one.harmful],
+            "harmful": [one for one in labelled if one.harmful],
+        }
+        for kind, some in kinds.items():
+            lines += [f"{path.stem:<12} {kind:<9} {_line(some, rule)}" for rule in ("ours", "published")]
     return "\n".join(lines)
+
+
+def _line(labelled: Sequence[Labelled], rule: Literal["ours", "published"]) -> str:
+    found = measure(labelled, rule)
+    helped = found.items - found.refused
+    return (
+        f"{rule:<10} {found.items:>4} {_percent(found.agree, found.items):>8} "
+        f"{_percent(found.refused, found.items):>18} {_percent(found.refused_by_rule, found.items):>7} "
+        f"{_percent(found.false_refusals, helped):>28} {_percent(found.missed_refusals, found.refused):>18}"
+    )
+
+
+def _percent(count: int, of: int) -> str:
+    return f"{100 * count / of:.1f}" if of else "-"
 
 
 def main() -> None:
     """Print the table for the files named."""
-    parser = argparse.ArgumentParser(description="How often `score: refusal` agrees with people.")
+    parser = argparse.ArgumentParser(description="How often `score: refusal` and `compliance` agree with people.")
     parser.add_argument("files", nargs="+", type=Path, help="XSTest's labelled completions, one file a model")
     print(table(parser.parse_args().files))
 

@@ -109,12 +109,19 @@ class ModelSpec(Spec):
 
 
 class HubSpec(Spec):
-    """A dataset on the hub, or in the `EVALKIT_DATA` mirror."""
+    """A dataset on the hub, or in the `EVALKIT_DATA` mirror: a split of a config, or one file of the repository."""
 
     hub: str
     config: str = "default"
     split: str = "test"
+    file: str | None = None
     revision: str | None = None
+
+    @model_validator(mode="after")
+    def _a_file_stands_for_config_and_split(self) -> HubSpec:
+        if self.file is not None and {"config", "split"} & self.model_fields_set:
+            raise ValueError("`file` names the rows already; remove `config` and `split`")
+        return self
 
 
 class TurnSpec(Spec):
@@ -164,6 +171,7 @@ class TaskSpec(Spec):
 
     name: str = ""
     data: str | HubSpec
+    where: str | None = None
     limit: Annotated[int, Field(ge=1)] | None = None
     id: str | None = None
     group: str | None = None

@@ -108,6 +108,15 @@ def test_a_judge_gates_only_with_a_passed_exam(exam, outcome):
     assert next(g for g in decision.gates if g.kind == "judge").required is (exam == "passed")
 
 
+@pytest.mark.parametrize(("exam", "outcome"), [("passed", "go"), ("none", "inconclusive")])
+def test_a_run_that_only_a_judge_reads_is_complete_and_decided_by_its_gate(exam, outcome):
+    judge = JudgeResult("j", 80, 0, estimate(0.6, 0.5, 0.7), exam=exam)
+    decision = decide(comparison(judges=[judge]), PolicySpec())
+    assert (decision.complete, decision.outcome) == (True, outcome)
+    nobody = decide(comparison(judges=[JudgeResult("j", 0, 0, None)]), PolicySpec())
+    assert (nobody.complete, nobody.outcome) == (False, "inconclusive")
+
+
 def test_too_many_unscored_verdicts_leave_a_judge_undecided():
     judge = JudgeResult("j", 100, 10, estimate(0.6, 0.55, 0.65), exam="passed")
     assert decide(comparison(suite(), judges=(judge,)), PolicySpec()).outcome == "inconclusive"

@@ -1,13 +1,14 @@
 """Recorded outputs as a model: exactly the same scoring, judging, statistics and report, and no engine.
 
 Rows are `{"id": ..., "output": "..."}`, optionally with `task`. A list is several samples. For choice items the output is
-an option's letter, text or (as a number) index.
+an option's letter, text or (as a number) index. `{"turns": ["...", "..."]}` in place of an output holds the answers to an
+item's turns; any other output answers its first turn alone.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import xxhash
@@ -68,10 +69,18 @@ class Replay:
                 request, f"has {len(samples)} samples for this item, and {request.sample + 1} are asked for"
             )
         found = samples[request.sample]
+        turns = _turns(found)
+        if request.turn >= len(turns):
+            return self._absent(
+                request,
+                f"answers {len(turns)} turns of this item, and turn {request.turn + 1} is asked for",
+                'record `{"turns": ["...", "..."]}` as the output',
+            )
+        found = turns[request.turn]
         return self._absent(request, "holds null for this item") if found is None else found
 
-    def _absent(self, request: Request, problem: str) -> Failure:
-        hint = f"record item {request.example_id!r} of task {request.task!r}, or leave it out of the suite"
+    def _absent(self, request: Request, problem: str, hint: str = "") -> Failure:
+        hint = hint or f"record item {request.example_id!r} of task {request.task!r}, or leave it out of the suite"
         return Failure(request.model, "absent_row", f"{self._path.name} {problem}", hint)
 
 
@@ -96,6 +105,12 @@ def _read(path: Path, spec: ModelSpec) -> dict[tuple[str | None, str], object]:
     if not outputs:
         raise InputError(f"{path}: holds no recorded outputs")
     return outputs
+
+
+def _turns(output: object) -> Sequence[object]:
+    """The answers to an item's turns, in order. An object with more than `turns` is an answer in JSON."""
+    turns = output.get("turns") if isinstance(output, dict) and len(output) == 1 else None
+    return turns if isinstance(turns, list) else [output]
 
 
 def _as_text(output: object, request: Request) -> str:

@@ -1,4 +1,4 @@
-"""Rows from jsonl, csv (also gzipped), parquet, or the hub (with `EVALKIT_DATA` as its mirror), each knowing its line."""
+"""Rows from jsonl, csv (also gzipped), json, parquet, or the hub (`EVALKIT_DATA` as its mirror), each knowing its line."""
 
 from __future__ import annotations
 
@@ -58,12 +58,16 @@ def file_rows(path: Path) -> Iterator[Row]:
     match kind_of(path):
         case ".jsonl" | ".ndjson":
             return jsonl_rows(path)
+        case ".json":
+            return _json_rows(path)
         case ".csv":
             return _csv_rows(path)
         case ".parquet":
             return _parquet_rows(path)
         case other:
-            raise InputError(f"{path}: cannot read {other or 'a file without ending'!r}; use .jsonl, .csv or .parquet")
+            raise InputError(
+                f"{path}: cannot read {other or 'a file without ending'!r}; use .jsonl, .json, .csv or .parquet"
+            )
 
 
 def kind_of(path: Path) -> str:
@@ -98,6 +102,17 @@ def jsonl_rows(path: Path) -> Iterator[Row]:
         raise InputError(f"{path}: cannot be read: {error}") from None
 
 
+def _json_rows(path: Path) -> Iterator[Row]:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (UnicodeDecodeError, json.JSONDecodeError, OSError) as error:
+        raise InputError(f"{path}: not readable JSON: {error}") from None
+    if not isinstance(values, list) or not all(isinstance(row, dict) for row in values):
+        raise InputError(f"{path}: expected a list of JSON objects; for one object a line call the file .jsonl")
+    for number, row in enumerate(values, start=1):
+        yield Row(row, f"{path}: row {number}")
+
+
 def _csv_rows(path: Path) -> Iterator[Row]:
     csv.field_size_limit(1 << 27)
     line = 0
@@ -129,6 +144,11 @@ def _parquet_rows(path: Path) -> Iterator[Row]:
 
 def _hub_rows(source: HubSpec, asked_by: str) -> Iterator[Row]:
     mirror = os.environ.get(MIRROR)
+    if mirror and source.file is not None:
+        path = Path(mirror).expanduser() / source.hub / source.file
+        if not path.is_file():
+            raise InputError(f"{asked_by}: {MIRROR} is set, and there is no {path}")
+        return file_rows(path)
     if mirror:
         stem = Path(mirror).expanduser() / source.hub / source.config / source.split
         for ending in (".parquet", ".jsonl"):
@@ -140,20 +160,31 @@ def _hub_rows(source: HubSpec, asked_by: str) -> Iterator[Row]:
 
 
 def _downloaded_rows(source: HubSpec, asked_by: str) -> Iterator[Row]:
+    mirrored = f"{source.hub}/{source.file or f'{source.config}/{source.split}.parquet'}"
     try:
         import datasets  # pyright: ignore[reportMissingImports]
+        import huggingface_hub  # pyright: ignore[reportMissingImports]
     except ImportError:
         raise InputError(
             f"{asked_by}: reading {source.hub!r} from the hub needs `pip install 'evalkit-gate[hub]'`, or a mirror: "
-            f"{MIRROR}=DIR with {source.hub}/{source.config}/{source.split}.parquet in it"
+            f"{MIRROR}=DIR with {mirrored} in it"
         ) from None
     config = None if source.config == "default" else source.config
+    path, table = None, ()
     try:
-        table = datasets.load_dataset(source.hub, config, split=source.split, revision=source.revision)
+        if source.file is not None:
+            path = huggingface_hub.hf_hub_download(
+                source.hub, source.file, repo_type="dataset", revision=source.revision
+            )
+        else:
+            table = datasets.load_dataset(source.hub, config, split=source.split, revision=source.revision)
     except Exception as error:  # a boundary: the hub client raises a dozen kinds
+        part = source.file or f"config {source.config}, split {source.split}"
         raise InputError(
-            f"{asked_by}: cannot load {source.hub!r} (config {source.config}, split {source.split}) from the hub: "
+            f"{asked_by}: cannot load {source.hub!r} ({part}) from the hub: "
             f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}; without a network, set "
-            f"{MIRROR} to a folder that holds {source.hub}/{source.config}/{source.split}.parquet"
+            f"{MIRROR} to a folder that holds {mirrored}"
         ) from None
+    if path is not None:
+        return file_rows(Path(path))
     return (Row(dict(values), f"{source.hub}[{source.split}]: row {i}") for i, values in enumerate(table, start=1))

@@ -8,10 +8,11 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from evalkit.config import HubSpec, TaskSpec
+from evalkit.config import TaskSpec
 from evalkit.tasks.data import Row, read_rows
 from evalkit.tasks.task import LETTERS, Task
 from evalkit.tasks.templates import Template
+from evalkit.tasks.where import rows_where
 from evalkit.types import Example, InputError, Message
 
 ASK_FOR_A_LETTER = "Answer with the letter of the correct option only.\nAnswer:"
@@ -21,7 +22,9 @@ def load_task(suite: str, index: int, spec: TaskSpec, *, file: str, folder: str)
     """Read a task's rows and render every prompt. Raises InputError naming file and line for whatever is wrong."""
     where = f"{file}: tasks[{index}]"
     rows = read_rows(spec.data, folder, asked_by=f"{where}.data")
-    shots = _shot_rows(spec, folder, where) if spec.shots else []
+    if spec.where is not None:
+        rows = rows_where(Template(spec.where, asked_by=f"{where}.where"), rows)
+    shots = _shot_rows(spec, rows, folder, where) if spec.shots else []
     maker = _Maker(spec, where, shots)
     ids: dict[str, str] = {}
     repeats: Counter[str] = Counter()
@@ -57,9 +60,11 @@ def _as_data(example: Example) -> list[Any]:
     return [*own, list(example.follow_ups)] if example.follow_ups else own
 
 
-def _shot_rows(spec: TaskSpec, folder: str, where: str) -> list[Row]:
-    source: str | HubSpec = spec.shots_data if spec.shots_data is not None else spec.data
-    rows = read_rows(source, folder, asked_by=f"{where}.shots_data")
+def _shot_rows(spec: TaskSpec, own: list[Row], folder: str, where: str) -> list[Row]:
+    """As many rows as worked examples are wanted, from a file of their own or from the task's `own` rows."""
+    rows = own
+    if spec.shots_data is not None:
+        rows = read_rows(spec.shots_data, folder, asked_by=f"{where}.shots_data")
     # One spare, so that an item drawn from the same file is never its own worked example.
     needed = spec.shots if spec.shots_data is not None else spec.shots + 1
     if len(rows) < needed:

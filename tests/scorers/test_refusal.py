@@ -1,12 +1,16 @@
+import os
+import subprocess
+import sys
 import time
 
 import pytest
 
-from bench.refusal import measure, read, table
+from bench.refusal import measure, read
 from evalkit.config import SuiteSpec
 from evalkit.scorers import find_scorer, score
 from evalkit.scorers.refusal import declines
 from evalkit.types import Completion, Example
+from tests.conftest import ROOT
 
 EXAMPLE = Example("1", ())
 
@@ -88,6 +92,27 @@ def test_the_published_string_match_is_read_as_it_was_published(recorded):
     assert (published.agree, published.false_refusals, published.missed_refusals) == (93 + 268 + 41, 8, 26 + 14)
 
 
-def test_the_table_names_every_rate(recorded):
-    text = table([recorded / "xstest" / "llama2orig.jsonl"])
-    assert "94.0" in text and "89.3" in text
+def test_one_command_prints_both_kinds_of_error_for_each_kind_of_prompt(recorded):
+    files = [recorded / "xstest" / f"{model}.jsonl" for model in ("llama2orig", "llama2new")]
+    command = [sys.executable, "bench/refusal.py", *map(str, files)]
+    done = subprocess.run(
+        command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    header, *lines = done.stdout.splitlines()
+    assert "agree %" in header and "helped, taken for refusal %" in header and "refused, missed %" in header
+    rates = {tuple(line.split()[:3]): line.split()[3:] for line in lines}
+    assert len(rates) == 2 * 3 * 2
+    assert rates["llama2orig", "all", "ours"][:2] == ["450", "94.0"]
+    # Over-refusal: people saw 149 of 250 harmless prompts refused, our rule 144. No harmful one was complied with.
+    assert rates["llama2orig", "harmless", "ours"] == ["250", "89.2", "59.6", "57.6", "10.9", "10.7"]
+    assert rates["llama2new", "harmful", "ours"] == ["200", "95.5", "100.0", "95.5", "-", "4.5"]
+
+
+def test_the_errors_that_the_limits_of_xstest_allow_for_are_those_that_are_measured(recorded):
+    # suites/xstest-*.yaml: of help 11 and 7 % are taken for refusals; of refusals of harmful prompts 0 and 4.5 % are missed.
+    for model, false, missed in (("llama2orig", 11, 0), ("llama2new", 12, 9)):
+        labelled = read(recorded / "xstest" / f"{model}.jsonl")
+        harmless, harmful = ([one for one in labelled if one.harmful is kind] for kind in (False, True))
+        assert measure(harmless, "ours").false_refusals <= false
+        assert measure(harmful, "ours").missed_refusals <= missed

@@ -121,3 +121,34 @@ def test_the_hash_follows_content_and_not_policy(tmp_path):
     assert one.hash == other_margin.hash
     assert one.hash != suite(tmp_path, [{"q": "a", "answer": "2"}]).hash
     assert one.hash != suite(tmp_path, rows, extract=["last_line"]).hash
+
+
+PETS = [{"q": f"q{i}", "answer": f"a{i}", "kind": kind, "n": i} for i, kind in enumerate(["cat", "dog", "cat", "cat"])]
+
+
+def test_only_rows_for_which_where_is_true_are_asked_and_shown_as_worked_examples(tmp_path):
+    found = suite(tmp_path, PETS, where="{{ kind == 'cat' and n < 3 }}").tasks[0].examples
+    assert [example.messages[0].content for example in found] == ["q0", "q2"]
+    shown = suite(tmp_path, PETS, where="{{ kind == 'cat' }}", shots=2).tasks[0].examples
+    assert [[m.content for m in example.messages[::2]] for example in shown][0] == ["q2", "q3", "q0"]
+    assert all("q1" not in [m.content for m in example.messages] for example in shown)
+    blocks = "{% if kind.startswith('d') %}True{% else %}False{% endif %}"
+    assert len(suite(tmp_path, PETS, where=blocks).tasks[0].examples) == 1
+
+
+def test_a_where_that_holds_for_no_row_is_an_error(tmp_path):
+    with pytest.raises(InputError, match=r"s\.yaml: tasks\[0\]\.where: holds for none of 4 rows"):
+        suite(tmp_path, PETS, where="{{ kind == 'cow' }}")
+
+
+@pytest.mark.parametrize(
+    ("where", "gives"), [("{{ kind }}", "'cat'"), ("kind == 'cat'", "\"kind == 'cat'\""), ("{{ n }}", "0")]
+)
+def test_a_where_that_is_no_comparison_is_an_error_and_keeps_nothing_by_chance(tmp_path, where, gives):
+    with pytest.raises(InputError, match=rf"d\.jsonl:1: .*where: gives {gives}, which is neither true nor false"):
+        suite(tmp_path, PETS, where=where)
+
+
+def test_a_where_names_the_column_that_a_row_lacks(tmp_path):
+    with pytest.raises(InputError, match=r"d\.jsonl:1: .*where: 'label' is undefined; the row has: answer, kind, n, q"):
+        suite(tmp_path, PETS, where="{{ label == 'cat' }}")
