@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -140,7 +140,7 @@ def run_comparison(
     cautions = check_programs(inputs.suites)
     if out is not None:
         _check_writable(Path(out))
-    schedule = Schedule(specs, inputs.judge, cache_folder())
+    schedule = Schedule(specs, inputs.judge, cache_folder(), inputs.graders)
     items = draw(inputs.suites, seed=seed, limit=limit)
     began = datetime.datetime.now(datetime.UTC)
     with Journal(cache_folder() / "journal.sqlite") as journal:
@@ -156,7 +156,8 @@ def run_comparison(
         base=_with_sampling(collected.models["base"], specs["base"]),
         tuned=_with_sampling(collected.models["tuned"], specs["tuned"]),
         suites=tuple(_suite_record(suite, items, specs) for suite in inputs.suites),
-        judges=_judge_records(inputs.judge, collected.models),
+        judges=_judge_records([inputs.judge] if inputs.judge else [], collected.models),
+        graders=_judge_records({one.name: one for one in inputs.graders.values()}.values(), collected.models),
         policy=inputs.policy.model_dump(mode="json"),
         versions=versions(),
         hardware=hardware(),
@@ -213,7 +214,7 @@ def run_one(
     progress = progress or Silent()
     for caution in check_programs(inputs.suites):
         progress.note(caution)
-    schedule = Schedule({"base": spec}, None, cache_folder())
+    schedule = Schedule({"base": spec}, None, cache_folder(), inputs.graders)
     with Journal(cache_folder() / "journal.sqlite") as journal:
         collected = schedule.collect(inputs.suites, items, journal, progress)
     return samples_frame(collected.records.table())
@@ -272,14 +273,15 @@ def _suite_record(suite: Suite, items: Sequence[Item], specs: Mapping[str, Model
         source=spec.source,
         licence=spec.licence,
         guard=spec.guard.stated,
+        advisory=any(task.spec is not None and task.spec.grader is not None for task in suite.tasks),
     )
 
 
-def _judge_records(judge: JudgeSpec | None, models: Mapping[str, ModelRecord]) -> tuple[JudgeRecord, ...]:
-    if judge is None:
-        return ()
-    record = models[judge.name]
-    return (JudgeRecord(judge.name, judge.kind, judge_hash(judge, record.fingerprint), record),)
+def _judge_records(judges: Iterable[JudgeSpec], models: Mapping[str, ModelRecord]) -> tuple[JudgeRecord, ...]:
+    return tuple(
+        JudgeRecord(judge.name, judge.kind, judge_hash(judge, models[judge.name].fingerprint), models[judge.name])
+        for judge in judges
+    )
 
 
 def _merged(phases: Sequence[Phase]) -> list[Phase]:

@@ -68,8 +68,8 @@ def compare_records(
         for record in manifest.suites
         if _scored(record)
     )
-    retain = [suite for suite in suites if suite.role == "retain"]
-    targets = [suite for suite in suites if suite.role == "target"]
+    retain = [suite for suite in suites if suite.role == "retain" and not suite.advisory]
+    targets = [suite for suite in suites if suite.role == "target" and not suite.advisory]
     judges = tuple(
         judge_result(judge.name, verdicts.loc[verdicts["judge"] == judge.name, :], level=level, exam=judge.exam)
         for judge in manifest.judges
@@ -84,8 +84,9 @@ def compare_records(
         gain=_weighted(targets, level, sign=+1),
         judges=judges,
         pools=tuple(_pool(name, members, manifest, paired, level) for name, members in (pools or {}).items()),
-        n=sum(suite.n for suite in suites),
-        missing=sum(suite.missing for suite in suites),
+        # What a judge without an exam could not grade must not make a run incomplete either.
+        n=sum(suite.n for suite in suites if not suite.advisory),
+        missing=sum(suite.missing for suite in suites if not suite.advisory),
         failures={str(kind): int(count) for kind, count in failures.items()},
         cautions=manifest.cautions,
     )
@@ -215,6 +216,7 @@ def _suite(record: SuiteRecord, scores: Mapping[str, PairedScores], level: float
         rate=_own_rate(joined, level) if record.role == "guard" and joined.bounded else None,
         guard=record.guard,
         bounded=joined.bounded,
+        advisory=record.advisory,
     )
 
 
@@ -254,4 +256,5 @@ def _pool(
     joined = _join(list(parts.values()), [suite for suite, _ in parts])
     whole = _task(name, "mean score", joined, level)
     fields = {slot: getattr(whole, slot) for slot in TaskResult.__slots__}
-    return SuiteResult(**fields, role=roles.pop(), rate=None)
+    advisory = any(records[member].advisory for member in members)
+    return SuiteResult(**fields, role=roles.pop(), rate=None, advisory=advisory)

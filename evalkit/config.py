@@ -187,6 +187,7 @@ class TaskSpec(Spec):
     sampling: SamplingSpec = SamplingSpec()
     extract: tuple[Annotated[ExtractSpec, BeforeValidator(_extract_step)], ...] = ()
     score: str | None = None
+    grader: str | None = None
     sandbox: SandboxSpec = SandboxSpec()
     judge: bool = True
 
@@ -209,6 +210,8 @@ class TaskSpec(Spec):
                     if unused
                     else "kind loglikelihood scores the text of `prompt`: one template, not turns"
                 )
+        if (self.score == "rubric") != (self.grader is not None):
+            raise ValueError("`score: rubric` and `grader:` (a judge of kind: pointwise) go together")
         if self.follow_ups and self.kind != "generate":
             raise ValueError("`follow_ups` belongs to kind: generate")
         if self.kind == "generate" and self.score is None and not self.judge:
@@ -344,15 +347,16 @@ class LimitsSpec(Spec):
 
 
 class JudgeSpec(Spec):
-    """Who compares what the models wrote, and by which rubric."""
+    """Who compares what the models wrote (pairwise) or grades it (pointwise, on `scale`), and by which rubric."""
 
     name: str = Field(min_length=1)
     description: str = ""
-    kind: Literal["pairwise"] = "pairwise"
+    kind: Literal["pairwise", "pointwise"] = "pairwise"
     model: ModelSpec
     orders: Literal["both"] = "both"
     verdict: tuple[str, str, str] = ("first", "second", "tie")
     explain: bool = False
+    scale: tuple[int, int] = (1, 5)
     rubric: str = Field(min_length=1)
     limits: LimitsSpec = LimitsSpec()
     file: str = Field(default="", exclude=True)
@@ -370,6 +374,12 @@ class JudgeSpec(Spec):
     def _words_differ(self) -> JudgeSpec:
         if len({word.casefold() for word in self.verdict}) != 3:
             raise ValueError("verdict: three different words, for the first answer, the second, and a tie")
+        low, high = self.scale
+        if not 0 <= low < high <= low + 20:
+            raise ValueError(f"scale: [{low}, {high}]: from the worst grade to the best, such as [1, 5]")
+        stated = self.model_fields_set & ({"verdict", "explain", "orders"} if self.kind == "pointwise" else {"scale"})
+        if stated:
+            raise ValueError(f"`{min(stated)}` does not belong to kind: {self.kind}")
         return self
 
 

@@ -57,15 +57,19 @@ def _gates(comparison: Comparison, policy: PolicySpec) -> Iterator[Gate]:
         rule = f"pooled loss over retain suites below {_pp(policy.tax.max)}"
         yield _gate("tax", "tax", rule, comparison.tax, policy.tax.max, "below")
     for suite in comparison.suites:
-        alone = suite.name not in pooled
         for gate in _suite_gates(suite, policy):
-            yield gate if alone else replace(gate, required=False)
+            gate = _advisory(gate) if suite.advisory else gate
+            yield replace(gate, required=False) if suite.name in pooled else gate
     for pool in comparison.pools:
         for gate in _suite_gates(pool, policy):
-            yield replace(gate, kind="pool")
+            yield replace(_advisory(gate) if pool.advisory else gate, kind="pool")
     for judge in comparison.judges:
         if judge.win_rate is not None:
             yield _judge_gate(judge, judge.win_rate, policy)
+
+
+def _advisory(gate: Gate) -> Gate:
+    return replace(gate, required=False, reason=f"{gate.reason} (advisory: its judge has passed no exam)")
 
 
 def _suite_gates(suite: SuiteResult, policy: PolicySpec) -> Iterator[Gate]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,12 +18,15 @@ from evalkit.config import (
     read_policy,
     read_project,
 )
-from evalkit.judging import check_judge
+from evalkit.judging import check_grader, check_judge
 from evalkit.scorers import check_golds, marking
 from evalkit.tasks import Suite, load_suite
 from evalkit.types import ARMS, PROBES, InputError
 
 DEFAULT_SUITE = "quick"
+
+Graders = Mapping[tuple[str, str], JudgeSpec]
+"""The pointwise judge of each (suite, task) that is marked by one."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,7 @@ class Inputs:
     judge: JudgeSpec | None
     policy: PolicySpec
     probes: ProbesSpec
+    graders: Graders
 
     @classmethod
     def read(
@@ -62,7 +66,7 @@ class Inputs:
             )
         chosen = policy_spec(policy) if policy is not None else _project_policy(project)
         check_policy(chosen, names)
-        return cls(loaded, _judge(project, judge), chosen, project.probes)
+        return cls(loaded, _judge(project, judge), chosen, project.probes, _graders(loaded))
 
 
 def _check_marking(suite: Suite) -> None:
@@ -94,9 +98,34 @@ def _judge(project: ProjectSpec, judge: str | JudgeSpec | None) -> JudgeSpec | N
         judge = find_judge(project.judge, project.folder, asked_by=f"{project.file}: judge")
     if judge is not None and judge.name in ARMS:
         raise InputError(f"{judge.file}: name: {judge.name!r} means a model under test; call the judge otherwise")
+    if judge is not None and judge.kind != "pairwise":
+        raise InputError(
+            f"{judge.file or judge.name}: kind: {judge.kind}: compares no pairs; a suite asks it with `score: rubric`, `grader:`"
+        )
     if judge is not None:
         check_judge(judge)
     return judge
+
+
+def _graders(suites: Sequence[Suite]) -> Graders:
+    """The pointwise judges that tasks name, each read and checked once; by the place of the task that asks."""
+    found: dict[tuple[str, str], JudgeSpec] = {}
+    for suite in suites:
+        for task in suite.tasks:
+            if task.spec is not None and task.spec.grader is not None:
+                where = f"{suite.spec.file or suite.name}: task {task.name!r}: grader"
+                grader = find_judge(task.spec.grader, suite.spec.folder, asked_by=where)
+                if grader.kind != "pointwise":
+                    raise InputError(
+                        f"{where}: {task.spec.grader!r} is of kind {grader.kind}; `score: rubric` needs pointwise"
+                    )
+                check_grader(grader)
+                found[suite.name, task.name] = grader
+    names = {grader.name: grader for grader in found.values()}
+    for grader in found.values():
+        if grader.name in ARMS or names[grader.name] != grader:
+            raise InputError(f"{grader.file}: name: {grader.name!r} is taken in this run; call the judge otherwise")
+    return found
 
 
 def policy_spec(policy: str | Path | PolicySpec) -> PolicySpec:

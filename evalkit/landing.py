@@ -10,13 +10,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 from evalkit.config import JudgeSpec, ModelSpec
-from evalkit.judging import judge_requests, read_verdict
+from evalkit.judging import grade_request, judge_requests, read_grade, read_verdict
 from evalkit.records import Records
 from evalkit.requests import Item, complete_sampling, next_turn
 from evalkit.scorers import is_slow, score_samples
 from evalkit.scorers.reasoning import split_reasoning
 from evalkit.tasks import Suite
-from evalkit.types import Completion, Order, Phase, Prepared, Request, Score, Verdict
+from evalkit.types import ARMS, Completion, Order, Phase, Prepared, Request, Score, Verdict
 
 _Place = tuple[str, str, str]
 """Suite, task and id of an item."""
@@ -46,9 +46,13 @@ class Landing:
         items: Sequence[Item],
         judge: JudgeSpec | None,
         records: Records,
+        graders: Mapping[tuple[str, str], JudgeSpec] | None = None,
     ) -> None:
         self._specs = specs
         self._judge = judge
+        self._graders = graders or {}
+        self._ungraded: list[tuple[Item, str, _Row]] = []
+        self._graded: dict[Request, tuple[Item, str, _Row]] = {}
         self._records = records
         self._judged_suites = {suite.name for suite in suites if suite.spec.judge}
         self._items = {(item.task.suite, item.task.name, item.example.id): item for item in items}
@@ -124,6 +128,9 @@ class Landing:
         answers = [[answered.landed[sample, part] for part in parts] for sample in samples]
         completions = [[completion for completion, _ in one] for one in answers]
         rows = [(sample, _joined(completions[i]), answers[i][0][1]) for i, sample in enumerate(samples)]
+        if (item.task.suite, item.task.name) in self._graders:
+            self._ungraded += [(item, arm, row) for row in rows]
+            return
         if not is_slow(item.task):
             self._record(item, arm, rows, score_samples(item.task, item.example, completions))
             return
@@ -135,6 +142,29 @@ class Landing:
     def _record(self, item: Item, arm: str, rows: Sequence[_Row], scores: Sequence[Score]) -> None:
         for (sample, completion, prepared), mark in zip(rows, scores, strict=True):
             self._records.add(item.task.suite, item.task.name, arm, sample, item.example, completion, mark, prepared)
+
+    # --- grades ---
+
+    def grading(self, grader: JudgeSpec) -> Iterator[Request]:
+        """Every answer that this judge grades; those that never came are recorded as they are."""
+        for item, arm, row in self._ungraded:
+            if self._graders[item.task.suite, item.task.name].name != grader.name:
+                continue
+            sample, completion, _ = row
+            if completion.failure is not None:
+                self._record(item, arm, [row], [read_grade(grader, completion)])
+                continue
+            place = (item.task.suite, item.task.name)
+            request = grade_request(grader, *place, item.example, completion, sample=sample, part=ARMS.index(arm))
+            self._graded[request] = (item, arm, row)
+            yield request
+
+    def grade(self, request: Request, completion: Completion, prepared: Prepared | None) -> None:
+        """Read a grade and record the answer with it."""
+        item, arm, row = self._graded.pop(request)
+        grader = self._graders[request.suite, request.task]
+        completion = split_reasoning(completion, grader.model.reasoning)
+        self._record(item, arm, [row], [read_grade(grader, completion)])
 
     # --- pairs ---
 

@@ -13,7 +13,7 @@ from evalkit.landing import Landing
 from evalkit.probes import Probes
 from evalkit.records import Records
 from evalkit.requests import Item, requests_for
-from evalkit.serve import serve
+from evalkit.serve import Land, serve
 from evalkit.tasks import Suite
 from evalkit.types import ModelRecord, Phase, Progress, Request
 
@@ -31,15 +31,23 @@ class Collected:
 class Schedule:
     """One run over opened models. Opening raises InputError for whatever is wrong before any engine starts.
 
-    models: by arm ("base", "tuned"; or a lone model under its own name for a run of one).
+    models: by arm ("base", "tuned"; or a lone model under its own name for a run of one). graders: the pointwise judge of
+    each (suite, task) that is marked by one.
     """
 
-    def __init__(self, models: Mapping[str, ModelSpec], judge: JudgeSpec | None, folder: Path) -> None:
+    def __init__(
+        self,
+        models: Mapping[str, ModelSpec],
+        judge: JudgeSpec | None,
+        folder: Path,
+        graders: Mapping[tuple[str, str], JudgeSpec] | None = None,
+    ) -> None:
         self._specs = dict(models)
         self._judge = judge
-        asked = dict(self._specs)
-        if judge is not None:
-            asked[judge.name] = judge.model
+        self._by_task = graders or {}
+        self._graders = {grader.name: grader for grader in self._by_task.values()}
+        readers = [*self._graders.values(), *([judge] if judge is not None else [])]
+        asked = {**self._specs, **{reader.name: reader.model for reader in readers}}
         self._backends = open_backends(asked, folder)
         self._records()  # what is wrong with a model's files is said now
 
@@ -59,7 +67,7 @@ class Schedule:
         probes: what is measured besides, whatever the suites ask; None for nothing.
         """
         collected = Collected(Records(), {})
-        landing = Landing(self._specs, suites, items, self._judge, collected.records)
+        landing = Landing(self._specs, suites, items, self._judge, collected.records, self._by_task)
         models = {name: record for name, record in self._records().items() if name in self._specs}
         beside = Probes(probes or ProbesSpec(prompts=0, text=False), models, items, collected.records, seed=seed)
         try:
@@ -76,17 +84,14 @@ class Schedule:
                             backend, stage, journal, beside.land, progress, name=f"{name}: drift probes"
                         )
                 collected.phases += landing.settle(name)
-                if self._judge is None or self._judge.name not in backend.models:
+                if set(backend.models) <= set(self._specs):
                     backend.close()
             beside.finish()
             collected.cautions = beside.cautions
+            for grader in self._graders.values():
+                collected.phases += self._read(grader, landing.grading(grader), landing.grade, journal, progress)
             if self._judge is not None:
-                reader = next(b for b in self._backends if self._judge.name in b.models)
-                name = f"judge {self._judge.name}"
-                limits = self._judge.limits
-                collected.phases += serve(
-                    reader, landing.pairs(), journal, landing.verdict, progress, name=name, limits=limits
-                )
+                collected.phases += self._read(self._judge, landing.pairs(), landing.verdict, journal, progress)
             # Only now: an engine may have settled things at its start (an adapter merged after all, a smaller context).
             collected.models = self._records()
         finally:
@@ -101,6 +106,13 @@ class Schedule:
 
     def _records(self) -> dict[str, ModelRecord]:
         return {name: backend.record(name) for backend in self._backends for name in backend.models}
+
+    def _read(
+        self, judge: JudgeSpec, requests: Iterable[Request], land: Land, journal: Journal, progress: Progress
+    ) -> list[Phase]:
+        """Put a judge's questions to the engine that serves its model."""
+        reader = next(one for one in self._backends if judge.name in one.models)
+        return serve(reader, requests, journal, land, progress, name=f"judge {judge.name}", limits=judge.limits)
 
     def _in_order(self, *, tuned_first: bool) -> list[Backend]:
         """The backends in the order in which they are asked; where base scores what tuned wrote, tuned's goes first."""

@@ -312,7 +312,11 @@ class TaskRecord:
 
 @dataclass(frozen=True, slots=True)
 class SuiteRecord:
-    """What a stored run must remember of a suite. guard: its own limits, by the names of those it states."""
+    """What a stored run must remember of a suite.
+
+    guard: its own limits, by the names of those it states. advisory: marked by a judge without a passed exam, so that it
+    is shown and decides nothing.
+    """
 
     name: str
     role: Role
@@ -325,6 +329,7 @@ class SuiteRecord:
     source: str | None = None
     licence: str | None = None
     guard: Mapping[str, float | None] = field(default_factory=dict)
+    advisory: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -369,6 +374,7 @@ class Manifest:
     limit: int | None = None
     phases: tuple[Phase, ...] = ()
     cautions: tuple[str, ...] = ()
+    graders: tuple[JudgeRecord, ...] = ()
 
 
 # --- what follows from it --------------------------------------------------------------------------------------
@@ -425,7 +431,7 @@ class SuiteResult(TaskResult):
     """A suite's paired outcome: its tasks' items pooled, or averaged by task where `aggregate: macro`.
 
     rate: for a guard, tuned's own rate with its interval; None where the metric is no rate. guard: the suite's own
-    limits, by name (`max_rate`, `max_increase`). bounded: its scores lie in [0, 1], so that differences are points.
+    limits, by name (`max_rate`, `max_increase`). bounded: its scores lie in [0, 1], so that differences are points. advisory: it decides nothing.
     """
 
     role: Role = "retain"
@@ -436,6 +442,7 @@ class SuiteResult(TaskResult):
     rate: Estimate | None = None
     guard: Mapping[str, float | None] = field(default_factory=dict)
     bounded: bool = True
+    advisory: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ def judge_hash(spec: JudgeSpec, model_fingerprint: str) -> str:
         "rubric": spec.rubric,
         "verdict": spec.verdict,
         "explain": spec.explain,
+        "scale": spec.scale if spec.kind == "pointwise" else None,
         "orders": spec.orders,
         "closing": closing(spec, ""),
         "model": model_fingerprint,

@@ -52,8 +52,8 @@ def judge_requests(
 
     Both answers are shown whole, without their reasoning. Raises InputError where the rubric cannot be rendered.
     """
-    asked = _conversation(example)
-    of_base, of_tuned = _answers(base), _answers(tuned)
+    asked = conversation(example)
+    of_base, of_tuned = answers_text(base), answers_text(tuned)
     nonce = _nonce(asked, of_base, of_tuned)
     place = f"{suite}/{task}/{example.id}"
 
@@ -122,7 +122,7 @@ def _nonce(asked: str, base: str, tuned: str) -> str:
     return hashlib.sha256(content.encode()).hexdigest()[:12]
 
 
-def _conversation(example: Example) -> str:
+def conversation(example: Example) -> str:
     """The question; of several turns each with its role, and what the user went on to ask by the number of its turn."""
     asked = example.messages[0].content
     if len(example.messages) > 1:
@@ -133,7 +133,7 @@ def _conversation(example: Example) -> str:
     return "\n\n".join(f"turn {number}: {turn}" for number, turn in turns)
 
 
-def _answers(completion: Completion) -> str:
+def answers_text(completion: Completion) -> str:
     """What a model answered; of several turns each answer by the number of its turn."""
     if not completion.earlier:
         return completion.text

@@ -49,7 +49,7 @@ M = TypeVar("M", Mark, CompletionMark)
 _BUILT_IN = {
     **{name: name for name in ("exact", "contains", "number", "choice", "math", "json_equal", "json_schema", "code")},
     **{name: name for name in ("f1", "rouge", "chrf", "refusal", "compliance")},
-    **{name: name for name in ("mc2", "truncated", "repetition", "bits_per_byte")},
+    **{name: name for name in ("mc2", "truncated", "repetition", "bits_per_byte", "rubric")},
     **{name: "ifeval" for name in ("ifeval", "ifeval_loose", "ifeval_instructions", "ifeval_instructions_loose")},
 }
 _SCORERS: dict[str, Scorer] = {}
