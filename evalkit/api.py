@@ -138,6 +138,9 @@ def run_comparison(
     specs = {"base": model_spec(base), "tuned": model_spec(tuned)}
     inputs = Inputs.read(specs["base"], suites, judge, policy)
     cautions = check_programs(inputs.suites)
+    for caution in (*cautions, *inputs.unread):
+        progress.note(caution)
+    cautions += inputs.unread
     if out is not None:
         _check_writable(Path(out))
     schedule = Schedule(specs, inputs.judge, cache_folder(), inputs.graders)

@@ -19,7 +19,7 @@ from evalkit.config import (
     read_project,
 )
 from evalkit.judging import check_grader, check_judge
-from evalkit.scorers import check_golds, marking
+from evalkit.scorers import UNSCORED, check_golds, marking
 from evalkit.tasks import Suite, load_suite
 from evalkit.types import ARMS, PROBES, InputError
 
@@ -38,6 +38,14 @@ class Inputs:
     policy: PolicySpec
     probes: ProbesSpec
     graders: Graders
+
+    @property
+    def unread(self) -> tuple[str, ...]:
+        """Cautions on suites that nothing marks: they have no scorer, and no judge was named to read them."""
+        if self.judge is not None:
+            return ()
+        unread = [suite.name for suite in self.suites if all(marking(task).metric == UNSCORED for task in suite.tasks)]
+        return tuple(f"suite {name!r} is read by a judge alone, and none was named: --judge" for name in unread)
 
     @classmethod
     def read(

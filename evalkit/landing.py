@@ -10,13 +10,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 from evalkit.config import JudgeSpec, ModelSpec
-from evalkit.judging import grade_request, judge_requests, read_grade, read_verdict
+from evalkit.judging import ORDERS, grade_request, judge_requests, read_grade, read_verdict
 from evalkit.records import Records
 from evalkit.requests import Item, complete_sampling, next_turn
 from evalkit.scorers import is_slow, score_samples
 from evalkit.scorers.reasoning import split_reasoning
 from evalkit.tasks import Suite
-from evalkit.types import ARMS, Completion, Order, Phase, Prepared, Request, Score, Verdict
+from evalkit.types import ARMS, Completion, Failure, Order, Phase, Prepared, Request, Score, Verdict
 
 _Place = tuple[str, str, str]
 """Suite, task and id of an item."""
@@ -180,14 +180,26 @@ class Landing:
         for place, item in self._items.items():
             sides = self._texts.pop(place, {})
             base, tuned = sides.get("base"), sides.get("tuned")
-            if base is None or tuned is None or base.failure or tuned.failure:
+            if base is None or tuned is None:
                 continue
             if most is not None and asked[place[:2]] >= most:
                 continue
             asked[place[:2]] += 1
+            if failure := base.failure or tuned.failure:
+                self._unjudged(place, failure)
+                continue
             for one in judge_requests(self._judge, place[0], place[1], item.example, base, tuned):
                 self._orders[one.request] = one.order
                 yield one.request
+
+    def _unjudged(self, place: _Place, failure: Failure) -> None:
+        """A pair of which an answer never came is unscored: the others' win rate must not stand for it unsaid."""
+        assert self._judge is not None
+        suite, task, id = place
+        for order in ORDERS:
+            self._records.add_verdict(
+                Verdict(id, self._judge.name, order, None, suite=suite, task=task, failure=failure)
+            )
 
     def verdict(self, request: Request, completion: Completion, prepared: Prepared | None) -> None:
         """Read and record one verdict."""

@@ -111,7 +111,8 @@ def test_a_turn_that_fails_ends_its_item_which_is_missing_and_not_judged(fake, s
     turns = [r.turn for r in fake.generated if r.model == "tuned" and r.example_id == "1"]
     assert turns == list(range(later))
     assert got.comparison.judges[0].n == 2
-    assert set(got.verdicts["id"]) == {"0", "2"}
+    read = got.verdicts[got.verdicts["winner"].notna()]
+    assert set(read["id"]) == {"0", "2"} and got.comparison.judges[0].unscored == 1
 
 
 def test_a_run_that_ended_between_turns_goes_on_from_there(fake, suite):
@@ -334,3 +335,26 @@ def test_what_a_slow_scorer_raises_is_raised_and_leaves_no_thread_behind(fake, s
     with pytest.raises(RuntimeError, match="the scorer itself is broken"):
         run(suite(score="slow"))
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("marking")]
+
+
+def test_a_pair_of_which_one_answer_never_came_is_unscored_and_not_forgotten(fake, tmp_path):
+    lost = Failure("tuned", "timeout", "no reply")
+    fake.refuse = lambda r: lost if r.model == "tuned" and r.example_id == "1" else None
+    fake.answer = lambda r: "tie" if r.model == "j" else "some answer"
+    (tmp_path / "rows.jsonl").write_text('{"id": "1", "q": "a"}\n{"id": "2", "q": "b"}\n')
+    fields = {"name": "open", "tasks": [{"data": "rows.jsonl", "prompt": "{{ q }}"}]}
+    suite = validate(SuiteSpec, fields).model_copy(update={"folder": str(tmp_path)})
+    rubric = "{{ prompt }} {{ first }} {{ second }}"
+    judge = validate(JudgeSpec, {"name": "j", "model": {"backend": "fake", "model": "w3"}, "rubric": rubric})
+    models = [ModelSpec(name=name, backend="fake", model=name) for name in ("w1", "w2")]
+    (result,) = api.run_comparison(*models, suites=[suite], judge=judge).comparison.judges
+    assert (result.n, result.unscored) == (1, 1)
+
+
+def test_a_suite_that_only_a_judge_reads_says_so_before_anything_is_asked(fake, tmp_path):
+    (tmp_path / "rows.jsonl").write_text('{"id": "1", "q": "a"}\n')
+    fields = {"name": "open", "tasks": [{"data": "rows.jsonl", "prompt": "{{ q }}"}]}
+    suite = validate(SuiteSpec, fields).model_copy(update={"folder": str(tmp_path)})
+    models = [ModelSpec(name=name, backend="fake", model=name) for name in ("w1", "w2")]
+    got = api.run_comparison(*models, suites=[suite])
+    assert "suite 'open' is read by a judge alone, and none was named: --judge" in got.comparison.cautions

@@ -5,11 +5,12 @@ Pure: no engine in here. The schedule sends the requests to whichever backend se
 
 from evalkit.judging.grading import check_grader, grade_request, read_grade
 from evalkit.judging.identity import judge_hash
-from evalkit.judging.prompts import JudgeRequest, check_judge, judge_requests
+from evalkit.judging.prompts import ORDERS, JudgeRequest, check_judge, judge_requests
 from evalkit.judging.results import judge_result
 from evalkit.judging.verdicts import read_verdict
 
 __all__ = [
+    "ORDERS",
     "JudgeRequest",
     "check_grader",
     "check_judge",
