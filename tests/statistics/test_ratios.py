@@ -39,9 +39,7 @@ def test_the_standard_error_against_a_bootstrap_of_items():
     differences = []
     for _ in range(3000):
         again = rng.integers(0, 300, 300)
-        differences.append(
-            tuned[0][again].sum() / tuned[1][again].sum() - base[0][again].sum() / base[1][again].sum()
-        )
+        differences.append(tuned[0][again].sum() / tuned[1][again].sum() - base[0][again].sum() / base[1][again].sum())
     assert estimate is not None and estimate.se == pytest.approx(np.std(differences), rel=0.06)
 
 
