@@ -197,8 +197,8 @@ class _Seen:
             paired_difference(by_item(part.base), by_item(part.tuned), part.groups, level=self.level)
             for part in self.parts
         ]
-        means = (float(np.mean([by_item(arm).mean() for arm in self._arms(side)])) for side in ARMS)
-        return Measure(*means, macro_average(deltas, level=self.level))
+        base_mean, tuned_mean = (float(np.mean([by_item(arm).mean() for arm in self._arms(side)])) for side in ARMS)
+        return Measure(base_mean, tuned_mean, macro_average(deltas, level=self.level))
 
     def tokens_per_solved(self) -> Measure:
         """All tokens over all solved samples, items of every task alike."""
