@@ -88,6 +88,17 @@ def test_the_same_question_in_two_suites_is_generated_once(fake, suite):
     assert [s.base for s in got.comparison.suites] == [0.0, 1.0]
 
 
+def test_a_sampled_question_that_two_suites_ask_is_generated_once(fake, suite):
+    sampled = {"sampling": {"n": 2, "temperature": 0.7}}
+    run(suite(n=3, name="scored", **sampled), suite(n=3, name="cut-off", score="truncated", **sampled))
+    assert len(fake.generated) == 12
+
+
+def test_a_question_that_stands_in_a_task_twice_is_sampled_twice(fake, suite):
+    run(suite(n=2, prompt="always the same", sampling={"temperature": 0.7}))
+    assert len({request.sampling.seed for request in fake.generated}) == 2 and len(fake.generated) == 4
+
+
 def test_each_sample_is_a_request_with_a_seed_of_its_own_shared_by_both_arms(fake, suite):
     run(suite(n=3, sampling={"n": 2, "temperature": 0.7}))
     seeds = {}
