@@ -20,7 +20,7 @@ from evalkit.config import (
     PolicySpec,
     SuiteSpec,
 )
-from evalkit.fidelity import fidelity_cautions
+from evalkit.fidelity import fidelity_cautions, reasoning_cautions
 from evalkit.gate import decide
 from evalkit.inputs import Inputs, check_policy, model_spec, policy_spec
 from evalkit.judging import judge_hash
@@ -169,7 +169,8 @@ def run_comparison(
         phases=tuple(_merged(collected.phases)),
     )
     cautions += collected.cautions
-    cautions += fidelity_cautions({arm: getattr(manifest, arm) for arm in ARMS}, samples_frame(table))
+    models = {arm: getattr(manifest, arm) for arm in ARMS}
+    cautions += (*fidelity_cautions(models, samples_frame(table)), *reasoning_cautions(models, manifest.suites))
     run = _decide(dataclasses.replace(manifest, cautions=cautions), inputs.policy, table, None)
     if out is not None:
         progress.phase("writing the report")
@@ -242,7 +243,12 @@ def _decide(manifest: Manifest, policy: PolicySpec, table: pa.Table, folder: Pat
 
 
 def _with_sampling(record: ModelRecord, spec: ModelSpec) -> ModelRecord:
-    return dataclasses.replace(record, sampling=complete_sampling(spec.sampling, type(spec.sampling)()))
+    return dataclasses.replace(
+        record,
+        sampling=complete_sampling(spec.sampling, type(spec.sampling)()),
+        reasoning=spec.reasoning is not None,
+        thinking_budget=spec.reasoning.budget if spec.reasoning else None,
+    )
 
 
 def _suite_record(suite: Suite, items: Sequence[Item], specs: Mapping[str, ModelSpec]) -> SuiteRecord:
@@ -250,7 +256,7 @@ def _suite_record(suite: Suite, items: Sequence[Item], specs: Mapping[str, Model
     tasks: list[TaskRecord] = []
     for task in suite.tasks:
         how = marking(task)
-        samples = max(complete_sampling(model.sampling, task.sampling).n for model in specs.values())
+        sampling = {arm: complete_sampling(model.sampling, task.sampling) for arm, model in specs.items()}
         tasks.append(
             TaskRecord(
                 name=task.name,
@@ -258,10 +264,13 @@ def _suite_record(suite: Suite, items: Sequence[Item], specs: Mapping[str, Model
                 metric=how.metric,
                 items=sum(item.task is task for item in items),
                 available=len(task.examples),
-                samples=task.samples(samples),
+                samples=task.samples(max(one.n for one in sampling.values())),
                 binary=how.binary,
                 clustered=any(example.group is not None for example in task.examples),
                 bounded=how.bounded,
+                temperature={arm: one.temperature for arm, one in sampling.items()},
+                separate=how.separate and not any(example.follow_ups for example in task.examples),
+                votes=how.votes,
             )
         )
     return SuiteRecord(

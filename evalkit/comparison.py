@@ -15,6 +15,7 @@ import pandas as pd
 from evalkit.judging import judge_result
 from evalkit.scorers import UNSCORED
 from evalkit.statistics import clopper_pearson, macro_average, pooled, widened_difference
+from evalkit.test_time import at_test_time
 from evalkit.types import (
     Comparison,
     Estimate,
@@ -89,6 +90,7 @@ def compare_records(
         missing=sum(suite.missing for suite in suites if not suite.advisory),
         failures={str(kind): int(count) for kind, count in failures.items()},
         cautions=manifest.cautions,
+        test_time=at_test_time(samples, manifest, level=level),
     )
 
 

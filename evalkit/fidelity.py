@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
-from evalkit.types import ModelRecord
+from evalkit.types import ModelRecord, SuiteRecord, TaskRecord
 
 _PLACE = ("suite", "task", "id", "sample")
 
@@ -27,6 +27,58 @@ _SAME_FOR_BOTH = {
 def fidelity_cautions(models: Mapping[str, ModelRecord], samples: pd.DataFrame) -> tuple[str, ...]:
     """What stands between the arms besides their weights, in words. `models` by arm; `samples` as stored."""
     return tuple(_cautions(models["base"], models["tuned"], samples))
+
+
+ENOUGH_SAMPLES = 4
+"""Samples of an item, of a model that reasons; the fewest that the source of `reasoning_cautions` works with."""
+
+
+def reasoning_cautions(models: Mapping[str, ModelRecord], suites: Sequence[SuiteRecord]) -> tuple[str, ...]:
+    """What keeps a reasoning model from being seen as it is used, in words. `models` by arm.
+
+    Of recorded outputs nobody knows how they were sampled, so nothing is said of that.
+    Source: DeepSeek-AI 2025, DeepSeek-R1, arXiv:2501.12948: greedy decoding of long traces repeats itself and varies from
+    checkpoint to checkpoint; its evaluation takes 4 to 64 samples of an item at temperature 0.6.
+    """
+    return tuple(_reasoning_cautions(models, suites))
+
+
+def _reasoning_cautions(models: Mapping[str, ModelRecord], suites: Sequence[SuiteRecord]) -> Iterator[str]:
+    base, tuned = models["base"], models["tuned"]
+    reasoners = {arm: model for arm, model in models.items() if model.reasoning}
+    if len(reasoners) == 1:
+        (one,) = reasoners
+        other = "base" if one == "tuned" else "tuned"
+        yield (
+            f"{one} has reasoning markers and {other} has none: only {one} gets room for a trace on top of max_tokens, "
+            f"and a trace that {other} writes is read as its answer"
+        )
+    if len(reasoners) == 2 and base.thinking_budget != tuned.thinking_budget:
+        budgets = [model.thinking_budget or 0 for model in (base, tuned)]
+        yield (
+            f"the models' files state different thinking budgets: base {budgets[0]}, tuned {budgets[1]}; "
+            f"both were given {max(budgets)}"
+        )
+    for arm, model in reasoners.items():
+        if model.backend == "replay":
+            continue
+        greedy = _suites_where(suites, lambda task, arm=arm: task.temperature.get(arm) == 0)
+        if greedy:
+            yield (
+                f"{arm} reasons and is decoded greedily (temperature 0) in {greedy}, where traces tend to repeat "
+                "themselves; state its `sampling: {temperature: ...}`"
+            )
+        few = _suites_where(
+            suites, lambda task, arm=arm: task.temperature.get(arm, 0) > 0 and task.samples < ENOUGH_SAMPLES
+        )
+        if few:
+            yield f"{arm} reasons and is sampled fewer than {ENOUGH_SAMPLES} times an item in {few}; raise `sampling: {{n: ...}}`"
+
+
+def _suites_where(suites: Sequence[SuiteRecord], holds: Callable[[TaskRecord], bool]) -> str:
+    """The suites with a generated task of which that holds, named in a row."""
+    named = [one.name for one in suites if any(task.kind == "generate" and holds(task) for task in one.tasks)]
+    return ", ".join(named)
 
 
 def _cautions(base: ModelRecord, tuned: ModelRecord, samples: pd.DataFrame) -> Iterator[str]:

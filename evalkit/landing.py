@@ -70,7 +70,7 @@ class Landing:
         """Take one answer: ask its next turn, or score and record it when all that belongs to it is there."""
         place = (request.suite, request.task, request.example_id)
         item = self._items[place]
-        completion = split_reasoning(completion, self._specs[request.model].reasoning)
+        completion = split_reasoning(completion, self._specs[request.model].reasoning, prepared)
         if item.example.follow_ups:
             whole = self._after_turn(item, place, request, completion)
             if whole is None:
@@ -204,7 +204,7 @@ class Landing:
     def verdict(self, request: Request, completion: Completion, prepared: Prepared | None) -> None:
         """Read and record one verdict."""
         assert self._judge is not None
-        completion = split_reasoning(completion, self._judge.model.reasoning)
+        completion = split_reasoning(completion, self._judge.model.reasoning, prepared)
         verdict: Verdict = read_verdict(self._judge, self._orders[request], request, completion)
         self._records.add_verdict(verdict)
 

@@ -54,8 +54,9 @@ def requests_for(
     if model.reasoning is not None:  # room for the trace, on top of the answer's own
         sampling = dataclasses.replace(sampling, max_tokens=sampling.max_tokens + thinking)
     questions = task.questions(example)
+    asked = [[(turn.role, turn.content) for turn in one.messages] or one.plain for one in questions]
     for sample in range(task.samples(sampling.n)):
-        place = (task.suite, task.name, example.id, sample, replicate)
+        place = (example.id, asked, sample, replicate)
         for part, question in enumerate(questions):
             yield Request(
                 model=name,
@@ -86,7 +87,8 @@ def _one_sample(sampling: Sampling, place: tuple[object, ...], *, is_scored: boo
     """The settings of this very sample.
 
     Every sample has a seed of its own, the same for both arms: one seed for all items would hand each item the same
-    random numbers and so correlate items that the statistics take for independent.
+    random numbers and so correlate items that the statistics take for independent. It goes by the item's id and what
+    is asked, not by the suite: the same item in two suites is sampled once.
     """
     seed = _random(sampling.seed, *place).getrandbits(31)
     if is_scored:

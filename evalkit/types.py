@@ -23,6 +23,7 @@ Outcome = Literal["go", "no_go", "inconclusive"]
 Winner = Literal["base", "tuned", "tie"]
 Order = Literal["base_first", "tuned_first"]
 Exam = Literal["passed", "failed", "none"]
+Votes = Literal["answer", "box"]
 
 ARMS = ("base", "tuned")
 
@@ -271,7 +272,10 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class ModelRecord:
-    """Which model really answered. Fingerprints are content hashes: a retrained checkpoint is another model."""
+    """Which model really answered. Fingerprints are content hashes: a retrained checkpoint is another model.
+
+    reasoning: its file states the markers of a trace. thinking_budget: tokens for a trace, as its own file states them.
+    """
 
     name: str
     backend: str
@@ -289,6 +293,8 @@ class ModelRecord:
     engine_version: str = ""
     engine_options: Mapping[str, object] = field(default_factory=dict)
     sampling: Sampling | None = None
+    reasoning: bool = False
+    thinking_budget: int | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -296,7 +302,9 @@ class ModelRecord:
 class TaskRecord:
     """What a stored run must remember of a task so that it can be decided again.
 
-    bounded: its scores lie in [0, 1].
+    bounded: its scores lie in [0, 1]. temperature: by arm, where its answers are generated. separate: each sample is
+    one reply with a mark of its own; not so where turns follow, or where a task source marks all samples of an item as
+    one. votes: over what samples can be found to agree, the extracted "answer" or the "box" in it; None over nothing.
     """
 
     name: str
@@ -308,6 +316,9 @@ class TaskRecord:
     binary: bool = True
     clustered: bool = False
     bounded: bool = True
+    temperature: Mapping[str, float] = field(default_factory=dict)
+    separate: bool = True
+    votes: Votes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -463,6 +474,40 @@ class JudgeResult:
 
 
 @dataclass(frozen=True, slots=True)
+class Measure:
+    """One number of both models, and tuned - base with its interval. base, tuned, delta: None where there is none."""
+
+    base: float | None
+    tuned: float | None
+    delta: Estimate | None
+
+
+@dataclass(frozen=True, slots=True)
+class SuiteAtTestTime:
+    """What more samples and more tokens buy each model on one suite. Descriptive: no gate reads it.
+
+    n: items with every sample scored on both sides. samples: how many of an item both models wrote. pass_at_k, maj_at_k:
+    by k; empty where marks are graded, or no answers are extracted. tokens: an answer, its trace included; None, as
+    are the following, where the engine counted none. tokens_per_solved: all tokens over all solved samples. truncated:
+    the share of answers cut off, None where nobody knows how they ended. budgets: tokens an answer; base_curve,
+    tuned_curve: the mean score had every answer been cut off there.
+    """
+
+    name: str
+    metric: str
+    n: int
+    samples: int
+    pass_at_k: Mapping[int, Measure]
+    maj_at_k: Mapping[int, Measure]
+    truncated: Measure | None = None
+    tokens: Measure | None = None
+    tokens_per_solved: Measure | None = None
+    budgets: tuple[int, ...] = ()
+    base_curve: tuple[float, ...] = ()
+    tuned_curve: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Comparison:
     """base against tuned: every number of the report that does not depend on the policy's verdicts."""
 
@@ -478,6 +523,7 @@ class Comparison:
     missing: int = 0
     failures: Mapping[str, int] = field(default_factory=dict)
     cautions: tuple[str, ...] = ()
+    test_time: tuple[SuiteAtTestTime, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,6 +88,17 @@ def test_the_same_question_in_two_suites_is_generated_once(fake, suite):
     assert [s.base for s in got.comparison.suites] == [0.0, 1.0]
 
 
+def test_a_sampled_question_that_two_suites_ask_is_generated_once(fake, suite):
+    sampled = {"sampling": {"n": 2, "temperature": 0.7}}
+    run(suite(n=3, name="scored", **sampled), suite(n=3, name="cut-off", score="truncated", **sampled))
+    assert len(fake.generated) == 12
+
+
+def test_a_question_that_stands_in_a_task_twice_is_sampled_twice(fake, suite):
+    run(suite(n=2, prompt="always the same", sampling={"temperature": 0.7}))
+    assert len({request.sampling.seed for request in fake.generated}) == 2 and len(fake.generated) == 4
+
+
 def test_each_sample_is_a_request_with_a_seed_of_its_own_shared_by_both_arms(fake, suite):
     run(suite(n=3, sampling={"n": 2, "temperature": 0.7}))
     seeds = {}
@@ -213,3 +224,63 @@ def test_a_reasoning_trace_has_room_of_its_own_and_is_not_scored(fake, suite):
     assert (result.base, result.tuned) == (0.0, 1.0)
     causes = got.samples.loc[got.samples["arm"] == "base", "cause"]
     assert set(causes) == {"truncated"}
+
+
+def reasoners(*budgets, **sampling):
+    return [
+        model.model_copy(update={"reasoning": ReasoningSpec(budget=budget), "sampling": SamplingSpec(**sampling)})
+        for model, budget in zip((FAKE_BASE, FAKE_TUNED), budgets, strict=True)
+    ]
+
+
+def test_budgets_that_differ_become_the_larger_for_both_and_the_manifest_keeps_what_was_stated(fake, suite):
+    got = api.run_comparison(*reasoners(50, 200), suites=[suite(sampling={"max_tokens": 7})])
+    assert {request.sampling.max_tokens for request in fake.generated} == {207}
+    assert [getattr(got.manifest, arm).thinking_budget for arm in ("base", "tuned")] == [50, 200]
+    assert any("both were given 200" in caution for caution in got.manifest.cautions)
+
+
+def test_a_tasks_own_temperature_decides_whether_a_reasoner_is_greedy(fake, suite):
+    models = reasoners(50, 50, temperature=0.6, n=4)
+    warm, greedy = suite(name="warm"), suite(name="greedy", sampling={"temperature": 0, "n": 1})
+    got = api.run_comparison(*models, suites=[warm, greedy])
+    assert [task.temperature for one in got.manifest.suites for task in one.tasks] == [
+        {"base": 0.6, "tuned": 0.6},
+        {"base": 0.0, "tuned": 0.0},
+    ]
+    said = [caution for caution in got.manifest.cautions if "greedily" in caution]
+    assert len(said) == 2 and all("in greedy, where" in caution for caution in said)
+
+
+def test_a_stored_run_shows_test_time_compute_again(fake, suite, tmp_path):
+    fake.answer = lambda request: Completion(
+        f"<think>{'so ' * request.sample}</think>{42 if request.sample % 2 else 41}",
+        usage=Usage(3, 10 * request.sample + 5),
+    )
+    got = api.run_comparison(*reasoners(50, 50, temperature=0.6, n=4), suites=[suite()], out=tmp_path / "run")
+    (seen,) = got.comparison.test_time
+    assert (list(seen.pass_at_k), seen.pass_at_k[4].tuned, seen.maj_at_k[4].tuned) == ([1, 2, 4], 1.0, 0.5)
+    assert (seen.budgets[0], seen.budgets[-1]) == (5, 35)
+    assert api.load(tmp_path / "run").comparison.test_time == got.comparison.test_time
+    written = json.loads((tmp_path / "run" / "summary.json").read_text())["test_time"]
+    assert [one["k"] for one in written[0]["pass_at_k"]] == [1, 2, 4] and written[0]["curve"]["budgets"][-1] == 35
+
+
+def test_turns_are_not_taken_for_samples_of_one_reply(fake, suite):
+    got = api.run_comparison(*reasoners(50, 50, temperature=0.6, n=4), suites=[suite(follow_ups=["Sure?"])])
+    assert got.comparison.test_time == ()
+
+
+@pytest.mark.parametrize(
+    ("task", "votes"),
+    [
+        ({"score": "number"}, "answer"),
+        ({"score": "contains"}, None),
+        ({"score": "contains", "extract": [{"after": "Answer:"}]}, "answer"),
+        ({"score": "math"}, "box"),
+        ({"score": "truncated"}, None),
+    ],
+)
+def test_votes_are_taken_over_short_answers_and_never_over_whole_replies(fake, suite, task, votes):
+    got = run(suite(**task))
+    assert got.manifest.suites[0].tasks[0].votes == votes

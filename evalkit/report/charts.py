@@ -7,12 +7,11 @@ across is given in pixels, because a forest plot is a table with one drawn colum
 from __future__ import annotations
 
 import math
-import re
-import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from evalkit.report.svg import chart_over, finished, svg_text
 from evalkit.report.text import one_line, shortened
 
 INK, MUTED, RULE, BAND = "#1b1f24", "#59616a", "#d5d9de", "#eef0f2"
@@ -20,10 +19,6 @@ TUNED, HARM, GAIN, OPEN, BASE = "#0072b2", "#d55e00", "#009e73", "#e69f00", "#6b
 _COLOURS = {"fail": HARM, "pass": GAIN, "inconclusive": OPEN, None: BASE}
 _TEXT_COLOURS = {"fail": "#b04a00", "pass": "#00704f", "inconclusive": "#805300", None: MUTED}
 _SHAPES = {"fail": "square", "pass": "circle", "inconclusive": "diamond", None: "circle"}
-
-# An inline style would need a hole in the content-security policy; vega repeats in it what attributes already say.
-_SVG = "http://www.w3.org/2000/svg"
-_XLINK = "http://www.w3.org/1999/xlink"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +88,7 @@ def forest(rows: Sequence[Row], domain: tuple[float, float], layout: Layout, dir
     )  # fmt: skip
     x = alt.X("value:Q", scale=scale, axis=axis)
     y = alt.Y("y:Q", scale=None, axis=None)
-    chart = _chart(alt, data)
+    chart = chart_over(alt, data)
     band = chart.transform_filter("isValid(datum.band_from)").mark_rect(color=BAND, strokeWidth=0, aria=False)
     limit = chart.transform_filter("isValid(datum.limit)").mark_rule(
         color=MUTED, strokeWidth=1, strokeDash=[3, 2], aria=False
@@ -126,7 +121,7 @@ def forest(rows: Sequence[Row], domain: tuple[float, float], layout: Layout, dir
         ),
     ]
     layers += _texts(alt, chart, layout)
-    return _svg(_finished(alt.layer(*layers), layout.width, height))
+    return svg_text(finished(alt.layer(*layers), layout.width, height))
 
 
 def plane(
@@ -167,25 +162,29 @@ def plane(
     colour, shape = _COLOURS[verdict], _SHAPES[verdict]
     allowed = [{"gain": across[1], "tax": up[0], "text": "allowed"}]
     layers: list[Any] = [
-        _chart(alt, region).mark_rect(color=BAND, aria=False).encode(x=x, x2="to:Q", y=y, y2="top:Q"),
-        _chart(alt, [{"gain": least}]).mark_rule(color=MUTED, strokeDash=[3, 2], aria=False).encode(x=x),
-        _chart(alt, [{"tax": most}]).mark_rule(color=MUTED, strokeDash=[3, 2], aria=False).encode(y=y),
-        _chart(alt, allowed)
+        chart_over(alt, region).mark_rect(color=BAND, aria=False).encode(x=x, x2="to:Q", y=y, y2="top:Q"),
+        chart_over(alt, [{"gain": least}]).mark_rule(color=MUTED, strokeDash=[3, 2], aria=False).encode(x=x),
+        chart_over(alt, [{"tax": most}]).mark_rule(color=MUTED, strokeDash=[3, 2], aria=False).encode(y=y),
+        chart_over(alt, allowed)
         .mark_text(align="right", baseline="bottom", dx=-6, dy=-6, fontSize=13, color=MUTED, aria=False)
         .encode(x=x, y=y, text="text:N"),
     ]
     if gain[1] is not None and gain[2] is not None:
         ends = [{**at, "gain": gain[1] * 100, "to": gain[2] * 100}]
-        layers.append(_chart(alt, ends).mark_rule(strokeWidth=2, color=colour, aria=False).encode(x=x, x2="to:Q", y=y))
+        layers.append(
+            chart_over(alt, ends).mark_rule(strokeWidth=2, color=colour, aria=False).encode(x=x, x2="to:Q", y=y)
+        )
     if tax[1] is not None and tax[2] is not None:
         ends = [{**at, "tax": tax[1] * 100, "top": tax[2] * 100}]
-        layers.append(_chart(alt, ends).mark_rule(strokeWidth=2, color=colour, aria=False).encode(x=x, y=y, y2="top:Q"))
+        layers.append(
+            chart_over(alt, ends).mark_rule(strokeWidth=2, color=colour, aria=False).encode(x=x, y=y, y2="top:Q")
+        )
     layers.append(
-        _chart(alt, [{**at, "title": one_line(title)}])
+        chart_over(alt, [{**at, "title": one_line(title)}])
         .mark_point(filled=True, opacity=1, size=120, color=colour, shape=shape)
         .encode(x=x, y=y, description="title:N")
     )
-    return _svg(_finished(alt.layer(*layers), width, width))
+    return svg_text(finished(alt.layer(*layers), width, width))
 
 
 def _placed(row: Row, place: int, domain: tuple[float, float], layout: Layout) -> dict[str, Any]:
@@ -234,7 +233,7 @@ def _diamonds(alt: Any, data: list[dict[str, Any]], scale: Any, axis: Any) -> li
         corners = [(at["low"], 0), (at["value"], 7), (at["high"], 0)]
         shape = [{"x": x, "top": at["y"] - half, "bottom": at["y"] + half, "title": at["title"]} for x, half in corners]
         drawn.append(
-            _chart(alt, shape)
+            chart_over(alt, shape)
             .mark_area(color=at["colour"], opacity=1, line=False)
             .encode(
                 x=alt.X("x:Q", scale=scale, axis=axis),
@@ -268,41 +267,3 @@ def _texts(alt: Any, chart: Any, layout: Layout) -> list[Any]:
             x=alt.value(layout.word), y=first, text="word:N", color=alt.Color("text_colour:N", scale=None)
         ),
     ]  # fmt: skip
-
-
-def _chart(alt: Any, rows: list[dict[str, Any]]) -> Any:
-    """A chart over rows as they are; a data frame would be checked again in every layer."""
-    return alt.Chart(alt.InlineData(values=rows))
-
-
-def _finished(chart: Any, width: int, height: int) -> Any:
-    return (
-        chart.properties(width=width, height=height, padding=0, background="transparent")
-        .configure(font="sans-serif")
-        .configure_view(stroke=None)
-    )
-
-
-def _svg(chart: Any) -> str:
-    """The chart as SVG made fit for the page: hover titles for descriptions, no inline style, sized by its view box."""
-    import vl_convert
-
-    ET.register_namespace("", _SVG)
-    root = ET.fromstring(vl_convert.vegalite_to_svg(chart.to_json(validate=False)))
-    for element in root.iter():
-        element.attrib.pop("style", None)
-        for name in [name for name in element.attrib if name.startswith("aria-roledescription")]:
-            del element.attrib[name]
-        target = element.get(f"{{{_XLINK}}}href")
-        if target:
-            # The renderer resolves a fragment against a base address of its own.
-            del element.attrib[f"{{{_XLINK}}}href"]
-            if "#" in target:
-                element.set("href", target[target.index("#") :])
-        label = element.attrib.pop("aria-label", None)
-        if label and element.tag in (f"{{{_SVG}}}path", f"{{{_SVG}}}text"):
-            title = ET.Element(f"{{{_SVG}}}title")
-            title.text = label
-            element.insert(0, title)
-    text = ET.tostring(root, encoding="unicode")
-    return re.sub(r"\sclass=\"marks\"", ' class="marks" focusable="false"', text)

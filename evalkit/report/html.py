@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from evalkit.catalog import builtin_folder
-from evalkit.report import numbers, origins, plots, text, view, words
+from evalkit.report import numbers, origins, plots, test_time, text, view, words
 from evalkit.report.embed import embed
 from evalkit.report.items import item_frame
 from evalkit.types import Comparison, Decision, Manifest
@@ -40,6 +40,7 @@ def render_html(comparison: Comparison, decision: Decision, manifest: Manifest, 
         suites=view.suite_views(comparison, decision),
         graded=any(not task.binary for suite in manifest.suites for task in suite.tasks),
         causes=view.causes(comparison),
+        test_time=test_time.views(comparison),
         drift=view.drift(table),
         facts=origins.model_facts(manifest),
         commands_json=json.dumps(origins.commands(manifest)),

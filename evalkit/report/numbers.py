@@ -85,3 +85,13 @@ def rounded(number: float) -> str:
         return f"{number / 1e6:.2f} million"
     digits = max(0, len(str(int(number))) - 3)
     return count(int(round(number, -digits)))
+
+
+def counted_difference(estimate: Estimate | None) -> str:
+    """A difference of counts with its interval, in whole numbers: +312 [250, 374]."""
+    if estimate is None or not math.isfinite(estimate.value):
+        return NOTHING
+    value = f"{round(estimate.value):+,}".replace(",", THIN_SPACE) if round(estimate.value) else "0"
+    if estimate.low is None or estimate.high is None:
+        return f"{value}, no interval"
+    return f"{value} [{count(round(estimate.low))}, {count(round(estimate.high))}]"

@@ -84,6 +84,12 @@ def _plain(value: object) -> object:
     return dict(value) if isinstance(value, Mapping) else str(value)
 
 
+def _reasoning(model: ModelRecord) -> str:
+    if not model.reasoning:
+        return ""
+    return f"markers, {count(model.thinking_budget)} tokens" if model.thinking_budget else "markers, no budget stated"
+
+
 def _facts(model: ModelRecord) -> dict[str, str]:
     def options(values: Mapping[str, object]) -> str:
         return ", ".join(f"{name} {value}" for name, value in values.items())
@@ -104,5 +110,6 @@ def _facts(model: ModelRecord) -> dict[str, str]:
         "engine": f"{model.engine} {model.engine_version}".strip(),
         "engine options": options(model.engine_options),
         "sampling": options({name: value for name, value in sampling.items() if value not in ((), None)}),
+        "reasoning": _reasoning(model),
         "notes": "; ".join(model.notes),
     }

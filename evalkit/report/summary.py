@@ -14,7 +14,9 @@ from evalkit.types import (
     GateVerdict,
     JudgeResult,
     Manifest,
+    Measure,
     ModelRecord,
+    SuiteAtTestTime,
     SuiteResult,
     TaskResult,
 )
@@ -43,6 +45,7 @@ def summary(comparison: Comparison, decision: Decision, manifest: Manifest) -> d
             _suite(pool, [gate for gate in decision.gates if gate.kind == "pool" and gate.subject == pool.name])
             for pool in comparison.pools
         ],
+        "test_time": [_test_time(suite) for suite in comparison.test_time],
         "gates": [_gate(gate) for gate in decision.gates],
         "run_id": manifest.run_id,
         "n": comparison.n,
@@ -133,6 +136,42 @@ def _suite(suite: SuiteResult, gates: list[Gate]) -> dict[str, object]:
         "verdict": combined(gates),
         "more_items_needed": more_items_needed(gates),
         "tasks": [_task(task) for task in suite.tasks],
+    }
+
+
+def _test_time(suite: SuiteAtTestTime) -> dict[str, object]:
+    return {
+        "name": suite.name,
+        "metric": suite.metric,
+        "n": suite.n,
+        "samples": suite.samples,
+        "pass_at_k": [{"k": k, **_measure(one)} for k, one in suite.pass_at_k.items()],
+        "maj_at_k": [{"k": k, **_measure(one)} for k, one in suite.maj_at_k.items()],
+        "truncated": _measure(suite.truncated) if suite.truncated else None,
+        "tokens": _measure(suite.tokens) if suite.tokens else None,
+        "tokens_per_solved": _measure(suite.tokens_per_solved) if suite.tokens_per_solved else None,
+        "curve": {
+            "budgets": list(suite.budgets),
+            "base": list(suite.base_curve),
+            "tuned": list(suite.tuned_curve),
+        }
+        if suite.budgets
+        else None,
+    }
+
+
+def _measure(measure: Measure) -> dict[str, object]:
+    delta = measure.delta
+    return {
+        "base": measure.base,
+        "tuned": measure.tuned,
+        "delta": delta.value if delta else None,
+        "se": delta.se if delta else None,
+        "low": delta.low if delta else None,
+        "high": delta.high if delta else None,
+        "level": delta.level if delta else None,
+        "method": delta.method if delta else None,
+        "cautions": list(delta.cautions) if delta else [],
     }
 
 

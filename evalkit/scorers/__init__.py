@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from math import isnan  # not `import math`: the scorer of that name becomes an attribute of this package
 
 from evalkit.config import TaskSpec
 from evalkit.scorers.choice import read_choice
@@ -13,7 +13,7 @@ from evalkit.scorers.extract import extract
 from evalkit.scorers.refusal import declines
 from evalkit.scorers.registry import Scorer, find_scorer, scorer, scorer_names
 from evalkit.tasks import Task
-from evalkit.types import Completion, Example, Failure, InputError, Score
+from evalkit.types import Completion, Example, Failure, InputError, Score, Votes
 
 __all__ = [
     "UNSCORED",
@@ -39,11 +39,17 @@ _ABOUT_REFUSING = ("refusal", "compliance")
 
 @dataclass(frozen=True, slots=True)
 class Marking:
-    """What a stored run must know of how a task is marked. binary, bounded: as at `Scorer`."""
+    """What a stored run must know of how a task is marked. binary, bounded: as at `Scorer`.
+
+    separate: each sample has a mark of its own. votes: over what several samples can be found to agree: the "answer"
+    that is extracted, or the "box" in it; None for a whole reply or a program, written differently each time.
+    """
 
     metric: str
     binary: bool
     bounded: bool
+    separate: bool = True
+    votes: Votes | None = None
 
 
 def scorer_of(task: TaskSpec, *, asked_by: str = "score") -> Scorer | None:
@@ -55,9 +61,19 @@ def scorer_of(task: TaskSpec, *, asked_by: str = "score") -> Scorer | None:
 def marking(task: Task) -> Marking:
     """How a task is marked, whether by a scorer or by the source that brought it."""
     if task.marker is not None:
-        return Marking(task.marker.metric, task.marker.binary, task.marker.bounded)
+        return Marking(task.marker.metric, task.marker.binary, task.marker.bounded, separate=False)
     how = scorer_of(task.spec) if task.spec else None
-    return Marking(how.metric, how.binary, how.bounded) if how else Marking(UNSCORED, False, True)
+    if task.spec is None or how is None:
+        return Marking(UNSCORED, False, True)
+    return Marking(how.metric, how.binary, how.bounded, votes=_votes(task.spec, how))
+
+
+def _votes(task: TaskSpec, how: Scorer) -> Votes | None:
+    if how.of_completion or how.name == "code":
+        return None
+    if any(step.whole is None for step in task.extract or how.extract):
+        return "answer"
+    return "box" if how.name == "math" else None  # it reads whole replies, and in them the last box
 
 
 def is_slow(task: Task) -> bool:
@@ -127,7 +143,7 @@ def score(task: TaskSpec, example: Example, completion: Completion) -> Score:
 
 def _score_completion(how: Scorer, example: Example, completion: Completion) -> Score:
     value = float(how.mark(completion, example))
-    if math.isnan(value):
+    if isnan(value):
         hint = "answer with an engine of your own: backend vllm or transformers"
         message = f"{how.name} cannot be told from what this engine gave back"
         return Score(how.metric, None, failure=Failure("scorer", "not_told", message, hint))

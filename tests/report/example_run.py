@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
 
-from evalkit.records import Records
+from evalkit.records import Records, samples_frame
+from evalkit.test_time import at_test_time
 from evalkit.types import (
     Comparison,
     Completion,
@@ -43,7 +44,10 @@ LEVEL = 0.95
 
 @dataclass(frozen=True)
 class Planned:
-    """One suite of an example run: how often base and tuned are right, and how many items each task has."""
+    """One suite of an example run: how often base and tuned are right, and how many items each task has.
+
+    samples: more than one makes both models reason, at length, and take so many samples of an item.
+    """
 
     name: str
     role: Role = "retain"
@@ -53,6 +57,7 @@ class Planned:
     tasks: int = 1
     margin: float | None = None
     missing: int = 0
+    samples: int = 1
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,8 @@ USUAL = (
     Planned("instruction-following", "retain", 0.72, 0.731, 160),
     Planned("refused-harmless-requests", "guard", 0.03, 0.045, 200),
 )
+
+REASONING = Planned("competition-maths", "target", 0.34, 0.52, 60, samples=8)
 
 TOPICS = ["train", "bakery", "orchard", "library", "harbour", "observatory", "printing press", "glacier"]
 
@@ -98,7 +105,9 @@ def make_run(
         for t in range(suite.tasks):
             task = suite.name if suite.tasks == 1 else f"{suite.name}-{t + 1}"
             own: list[tuple[float, float, str | None]] = []
-            for i in range(suite.items // suite.tasks):
+            if suite.samples > 1:
+                own += _add_sampled(records, suite, task, rng)
+            for i in range(suite.items // suite.tasks if suite.samples == 1 else 0):
                 topic = rng.choice(TOPICS)
                 a, b, c = rng.randint(2, 40), rng.randint(2, 9), rng.randint(2, 30)
                 gold = str(a * b + c)
@@ -207,11 +216,58 @@ def make_run(
         failures={"out_of_memory": missing} if missing else {},
         cautions=cautions,
     )
+    reasoning = any(suite.samples > 1 for suite in suites)
+    manifest = _manifest(comparison, judged, {suite.name: suite.samples for suite in suites}, reasoning=reasoning)
+    comparison = replace(comparison, test_time=at_test_time(samples_frame(records.table()), manifest))
     gates = _gates(comparison)
     verdicts = {gate.verdict for gate in gates if gate.required}
     outcome = "no_go" if "fail" in verdicts else "inconclusive" if "inconclusive" in verdicts or not complete else "go"
     decision = Decision(outcome, complete, tuple(gates), tuple(g.reason for g in gates if g.verdict != "pass"))
-    return Run(comparison, decision, _manifest(comparison, judged), records.table())
+    return Run(comparison, decision, manifest, records.table())
+
+
+def _add_sampled(
+    records: Records, suite: Planned, task: str, rng: random.Random
+) -> list[tuple[float, float, str | None]]:
+    """Items that both models reason about, `samples` times each: tuned is right more often, and thinks longer."""
+    limit = 8192
+    pairs: list[tuple[float, float, str | None]] = []
+    for i in range(suite.items):
+        gold = rng.randint(10, 999)
+        example = Example(
+            f"{task}-{i}", (Message("user", f"How many ways are there, of {gold * 7}?"),), answer=str(gold)
+        )
+        ease, means = rng.gauss(0, 1.6), []
+        for arm, rate, thought in (("base", suite.base, 500), ("tuned", suite.tuned, 1800)):
+            odds = math.exp(ease + math.log(rate / (1 - rate)) * 1.6)
+            values: list[float] = []
+            for sample in range(suite.samples):
+                right = rng.random() < odds / (1 + odds)
+                tokens = min(limit, round(thought * math.exp(rng.gauss(0, 0.7) - 0.35 * ease)))
+                cut = tokens == limit
+                answer = None if cut else str(gold if right else gold + rng.randint(1, 4))
+                request = Request(arm, suite.name, task, example.id, example.messages, Sampling(max_tokens=limit))
+                records.add(
+                    suite.name,
+                    task,
+                    arm,
+                    sample,
+                    example,
+                    Completion(
+                        "" if answer is None else f"The answer is {answer}.",
+                        reasoning="Count those that begin alike, then the rest.",
+                        finish_reason="length" if cut else "stop",
+                        usage=Usage(60, tokens),
+                    ),
+                    Score(
+                        "number", float(right and not cut), answer, "truncated" if cut else None if right else "wrong"
+                    ),
+                    Prepared(request, f"<|user|>{example.messages[0].content}<|assistant|><think>\n", "k"),
+                )
+                values.append(float(right and not cut))
+            means.append(sum(values) / len(values))
+        pairs.append((means[0], means[1], "wrong" if means[1] < 1 else None))
+    return pairs
 
 
 def _estimate(values: list[float], method: str) -> Estimate:
@@ -294,7 +350,9 @@ def _gates(comparison: Comparison) -> list[Gate]:
     return gates
 
 
-def _manifest(comparison: Comparison, judges: list[JudgeResult]) -> Manifest:
+def _manifest(
+    comparison: Comparison, judges: list[JudgeResult], samples: dict[str, int], *, reasoning: bool
+) -> Manifest:
     def model(name: str, mark: str, adapter: str | None = None) -> ModelRecord:
         return ModelRecord(
             name,
@@ -313,6 +371,8 @@ def _manifest(comparison: Comparison, judges: list[JudgeResult]) -> Manifest:
             engine_version="0.32.1",
             engine_options={"max_model_len": 4096},
             sampling=Sampling(),
+            reasoning=reasoning,
+            thinking_budget=8192 if reasoning else None,
         )
 
     return Manifest(
@@ -327,7 +387,18 @@ def _manifest(comparison: Comparison, judges: list[JudgeResult]) -> Manifest:
                 suite.name,
                 suite.role,
                 "5f" * 16,
-                tuple(TaskRecord(t.name, "generate", t.metric, t.n + t.missing, t.n + t.missing) for t in suite.tasks),
+                tuple(
+                    TaskRecord(
+                        t.name,
+                        "generate",
+                        t.metric,
+                        t.n + t.missing,
+                        t.n + t.missing,
+                        samples[suite.name],
+                        votes="answer",
+                    )
+                    for t in suite.tasks
+                ),
                 margin=suite.margin,
                 source="own writing",
                 licence="Apache-2.0",

@@ -2,12 +2,37 @@ import math
 
 import pytest
 
-from evalkit.report.numbers import count, difference, duration, interval, percent, pp, rate, rounded, size
+from evalkit.report.numbers import (
+    count,
+    counted_difference,
+    difference,
+    duration,
+    interval,
+    percent,
+    pp,
+    rate,
+    rounded,
+    size,
+)
 from evalkit.types import Estimate
 
 
 def estimate(value, low, high):
     return Estimate(value, 0.01, low, high, 0.95, "t", 100)
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "text"),
+    [
+        (1786.4, 1555, 2016, "+1\u202f786 [1\u202f555, 2\u202f016]"),
+        (-312, -374.2, 20, "-312 [-374, 20]"),
+        (0.2, -1, 1.4, "0 [-1, 1]"),
+        (41, None, None, "+41, no interval"),
+        (math.nan, None, None, "n/a"),
+    ],
+)
+def test_a_difference_of_counts_is_said_in_whole_numbers(value, low, high, text):
+    assert counted_difference(estimate(value, low, high)) == text
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from example_run import Planned, make_run
+from example_run import REASONING, Planned, make_run
 
 from evalkit.report.html import render_html
 
@@ -211,6 +211,25 @@ def test_no_width_scrolls_sideways_and_each_theme_has_its_paper(report, open_pag
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert (paper == "rgb(255, 255, 255)") == (scheme == "light")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("width", "plot"), [(390, "narrow"), (1440, "wide")])
+def test_curves_of_reasoning_models_fit_every_width_and_take_the_themes_colours(
+    tmp_path, open_page, scheme, width, plot
+):
+    run = make_run((REASONING, Planned("gsm8k", items=40)), judge=None)
+    page = open_page(written(run, tmp_path), viewport={"width": width, "height": 844}, color_scheme=scheme)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    shown = page.locator("#test-time .chart:visible")
+    assert shown.count() == 2 and all(plot in one for one in shown.evaluate_all("all => all.map(one => one.className)"))
+    ends = shown.first.locator("text", has_text=re.compile("^(base|tuned) ")).evaluate_all(
+        "all => all.map(one => [getComputedStyle(one).fill, one.getBoundingClientRect().right])"
+    )
+    assert [colour for colour, _ in ends] == (
+        ["rgb(107, 115, 124)", "rgb(0, 114, 178)"] if scheme == "light" else ["rgb(154, 163, 173)", "rgb(86, 180, 233)"]
+    )
+    assert all(right <= width for _, right in ends)
 
 
 def test_sixty_suites_with_long_names_fit_a_phone(tmp_path, open_page):

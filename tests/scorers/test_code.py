@@ -1,7 +1,6 @@
 """HumanEval and MBPP as docs/code.md writes them, on their real rows."""
 
 import ast
-import itertools
 import json
 import re
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +12,7 @@ import yaml
 from evalkit import cli
 from evalkit.config import SuiteSpec, TaskSpec
 from evalkit.scorers import sandbox, score
-from evalkit.scorers.code import assemble, pass_at_k
+from evalkit.scorers.code import assemble
 from evalkit.scorers.sandbox import ALLOW, is_sandboxed
 from evalkit.tasks import load_suite
 from evalkit.types import Completion, Example
@@ -224,26 +223,3 @@ def test_a_run_without_programs_needs_no_sandbox_and_has_no_caution(two_models, 
     assert command(two_models) in (cli.NO_GO, cli.INCONCLUSIVE)
     cautions = json.loads((two_models / "out" / "manifest.json").read_text())["cautions"]
     assert not any("sandbox" in caution for caution in cautions)
-
-
-# --- pass@k -----------------------------------------------------------------------------------------------------
-
-
-def test_pass_at_k_by_hand():
-    # 5 samples, 2 pass: 3 of the 10 pairs hold no passing one.
-    assert pass_at_k(5, 2, 2) == pytest.approx(1 - 3 / 10)
-    assert pass_at_k(10, 3, 1) == pytest.approx(0.3)
-
-
-def test_pass_at_k_against_every_draw():
-    for n, c, k in itertools.product(range(1, 8), range(8), range(1, 8)):
-        if c <= n and k <= n:
-            draws = list(itertools.combinations([True] * c + [False] * (n - c), k))
-            assert pass_at_k(n, c, k) == pytest.approx(sum(map(any, draws)) / len(draws))
-
-
-def test_pass_at_k_degenerate():
-    assert (pass_at_k(4, 0, 2), pass_at_k(4, 4, 1), pass_at_k(4, 3, 2)) == (0.0, 1.0, 1.0)
-    for n, c, k in ((4, 5, 1), (4, -1, 1), (4, 2, 5), (4, 2, 0)):
-        with pytest.raises(ValueError, match="pass_at_k: needs"):
-            pass_at_k(n, c, k)

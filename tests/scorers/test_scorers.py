@@ -118,3 +118,10 @@ def test_a_scorer_that_marks_by_a_gold_needs_one():
     with pytest.raises(InputError, match=r"s.yaml: tasks\[0\]: score: exact needs `answer`"):
         check_golds(task(score="exact", answer=None), [], asked_by="s.yaml: tasks[0]")
     check_golds(task(score="refusal", answer=None), [], asked_by="s.yaml: tasks[0]")
+
+
+def test_a_guard_on_truncation_stands_beside_mathematics():
+    """The scorer named math is a module of the package, and must not hide Python's own from it."""
+    pytest.importorskip("math_verify")
+    assert find_scorer("math").name == "math"
+    assert mark("truncated", "42", "42", finish="length").value == 1.0
