@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from evalkit.catalog import builtin_folder
+from evalkit.records import without_probes
 from evalkit.report import numbers, origins, plots, text, view, words
 from evalkit.report.embed import embed
 from evalkit.report.items import item_frame
@@ -19,6 +20,7 @@ from evalkit.types import Comparison, Decision, Manifest
 
 def render_html(comparison: Comparison, decision: Decision, manifest: Manifest, table: pa.Table) -> str:
     """The page as text. Everything that comes from a file or a model is escaped or packed; nothing is trusted."""
+    table = without_probes(table)
     items = item_frame(table)
     embedded = embed(table, items, seed=manifest.seed)
     style, script = _asset("report.css"), _asset("explorer.js")

@@ -1,24 +1,39 @@
 """Pure functions: arrays in, an `Estimate` out. Nothing here knows of files, models or policies."""
 
+from evalkit.statistics.calibration import (
+    brier_scores,
+    calibration_gaps,
+    expected_calibration_error,
+    option_probabilities,
+)
 from evalkit.statistics.cautions import ENOUGH, TOO_FEW, rests_on_too_few, too_few
+from evalkit.statistics.diversity import distinct_difference, distinct_n
 from evalkit.statistics.judging import win_rate
 from evalkit.statistics.missing import widened_difference, worst_case
 from evalkit.statistics.paired import paired_difference
 from evalkit.statistics.planning import detectable_difference, more_items_needed, sample_size
 from evalkit.statistics.pooling import macro_average, pooled
+from evalkit.statistics.ratio import ratio_of_totals
 from evalkit.statistics.rates import clopper_pearson, mcnemar_exact
 from evalkit.statistics.tango import tango_interval
 
 __all__ = [
     "ENOUGH",
     "TOO_FEW",
+    "brier_scores",
+    "calibration_gaps",
     "clopper_pearson",
     "detectable_difference",
+    "distinct_difference",
+    "distinct_n",
+    "expected_calibration_error",
     "macro_average",
     "mcnemar_exact",
     "more_items_needed",
+    "option_probabilities",
     "paired_difference",
     "pooled",
+    "ratio_of_totals",
     "rests_on_too_few",
     "sample_size",
     "tango_interval",
