@@ -76,7 +76,9 @@ def compare_records(
         judge_result(judge.name, verdicts.loc[verdicts["judge"] == judge.name, :], level=level, exam=judge.exam)
         for judge in manifest.judges
     )
-    failures = samples.loc[samples["failure"].notna() & (samples["suite"] != PROBES), "failure"].astype(str).value_counts()
+    failures = (
+        samples.loc[samples["failure"].notna() & (samples["suite"] != PROBES), "failure"].astype(str).value_counts()
+    )
     return Comparison(
         base=manifest.base.name,
         tuned=manifest.tuned.name,
@@ -263,7 +265,9 @@ def _pool(
     joined = _join(list(parts.values()), [suite for suite, _ in parts])
     metrics = [task.metric for member in members for task in _scored(records[member])]
     if not joined.bounded and len(set(metrics)) > 1:
-        raise InputError(f"policy: pools.{name}: its suites are counted in different units: {', '.join(sorted(set(metrics)))}")
+        raise InputError(
+            f"policy: pools.{name}: its suites are counted in different units: {', '.join(sorted(set(metrics)))}"
+        )
     whole = _task(name, _metric(metrics), joined, level)
     fields = {slot: getattr(whole, slot) for slot in TaskResult.__slots__}
     return SuiteResult(**fields, role=roles.pop(), rate=None)

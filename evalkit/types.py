@@ -452,9 +452,9 @@ class Drift:
 
     @property
     def moved(self) -> bool:
-        """Whether the change's interval leaves zero out."""
+        """Whether the change's interval leaves zero out. A divergence is a distance: it is never zero, and never moves."""
         low, high = self.change.low, self.change.high
-        return low is not None and high is not None and (low > 0 or high < 0)
+        return self.base is not None and low is not None and high is not None and (low > 0 or high < 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,9 +30,7 @@ def measure_drift(
     return tuple(one for one in _all(samples, suites, level, seed) if one.measures)
 
 
-def _all(
-    samples: pd.DataFrame, suites: Sequence[SuiteRecord], level: float, seed: int
-) -> Iterator[SuiteDrift]:
+def _all(samples: pd.DataFrame, suites: Sequence[SuiteRecord], level: float, seed: int) -> Iterator[SuiteDrift]:
     answered = samples[samples["failure"].isna()]
     by_suite = {str(name): rows for name, rows in answered.groupby("suite", observed=True, sort=False)}
     for suite in suites:

@@ -25,8 +25,7 @@ def choice_measures(pairs: Pairs, level: float) -> Iterator[Drift]:
     right = _right_options(pairs)
     base, tuned = (_whole(arm["logprobs"].to_numpy(dtype=object)) for arm in (pairs.base, pairs.tuned))
     fits = [
-        bool(gold) and len(one) == len(other) > max(gold)
-        for gold, one, other in zip(right, base, tuned, strict=True)
+        bool(gold) and len(one) == len(other) > max(gold) for gold, one, other in zip(right, base, tuned, strict=True)
     ]
     known = np.flatnonzero(np.array(fits, dtype=bool))
     if not known.size:

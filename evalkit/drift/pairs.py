@@ -81,7 +81,9 @@ def rate_change(name: str, pairs: Pairs, base: Values, tuned: Values, level: flo
     """A rate, of rows that are so or not: Tango's interval where items are single answers, else a t interval."""
     if len(pairs):
         binary = pairs.items == len(pairs)
-        yield from change(name, "rate", pairs.mean_by_item(base), pairs.mean_by_item(tuned), pairs.groups, level, binary)
+        yield from change(
+            name, "rate", pairs.mean_by_item(base), pairs.mean_by_item(tuned), pairs.groups, level, binary
+        )
 
 
 def change(

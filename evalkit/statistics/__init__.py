@@ -13,8 +13,8 @@ from evalkit.statistics.missing import widened_difference, worst_case
 from evalkit.statistics.paired import paired_difference
 from evalkit.statistics.planning import detectable_difference, more_items_needed, sample_size
 from evalkit.statistics.pooling import macro_average, pooled
-from evalkit.statistics.ratio import ratio_of_totals
 from evalkit.statistics.rates import clopper_pearson, mcnemar_exact
+from evalkit.statistics.ratio import ratio_of_totals
 from evalkit.statistics.tango import tango_interval
 
 __all__ = [

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
 
-from evalkit.records import Records
+from evalkit.drift import measure_drift
+from evalkit.records import Records, samples_frame
 from evalkit.types import (
     Comparison,
     Completion,
@@ -211,7 +212,9 @@ def make_run(
     verdicts = {gate.verdict for gate in gates if gate.required}
     outcome = "no_go" if "fail" in verdicts else "inconclusive" if "inconclusive" in verdicts or not complete else "go"
     decision = Decision(outcome, complete, tuple(gates), tuple(g.reason for g in gates if g.verdict != "pass"))
-    return Run(comparison, decision, _manifest(comparison, judged), records.table())
+    manifest, table = _manifest(comparison, judged), records.table()
+    comparison = replace(comparison, drift=measure_drift(samples_frame(table), manifest.suites, level=LEVEL))
+    return Run(comparison, decision, manifest, table)
 
 
 def _estimate(values: list[float], method: str) -> Estimate:

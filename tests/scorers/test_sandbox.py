@@ -185,5 +185,7 @@ def test_a_sandbox_that_does_not_come_up_is_no_wrong_answer(monkeypatch):
 
 def test_a_bubblewrap_that_cannot_work_here_is_found_out_by_trying(monkeypatch):
     monkeypatch.setattr(sandbox.shutil, "which", lambda tool: f"/usr/bin/{tool}")
-    monkeypatch.setattr(sandbox, "_bubblewrap", lambda user: ("sh", "-c", "echo bwrap: No permissions to create namespace"))
+    monkeypatch.setattr(
+        sandbox, "_bubblewrap", lambda user: ("sh", "-c", "echo bwrap: No permissions to create namespace")
+    )
     assert "No permissions to create namespace" in sandbox._trouble.__wrapped__()
