@@ -31,7 +31,7 @@ def measure_drift(
 
 
 def _all(samples: pd.DataFrame, suites: Sequence[SuiteRecord], level: float, seed: int) -> Iterator[SuiteDrift]:
-    answered = samples[samples["failure"].isna()]
+    answered = samples.loc[samples["failure"].isna(), :]
     by_suite = {str(name): rows for name, rows in answered.groupby("suite", observed=True, sort=False)}
     for suite in suites:
         rows = by_suite.get(suite.name)

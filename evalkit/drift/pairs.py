@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -58,12 +59,12 @@ class Pairs:
         """Only these rows."""
         number, kept = pd.factorize(self.item[keep])
         groups = None if self.groups is None else self.groups[kept]
-        return Pairs(self.base[keep], self.tuned[keep], number, groups)
+        return Pairs(self.base.loc[keep, :], self.tuned.loc[keep, :], number, groups)
 
 
 def pair(rows: pd.DataFrame, tasks: Sequence[TaskRecord]) -> Pairs:
     """The answers to these tasks that both models gave, in the order of task, id and sample."""
-    mine = rows[rows["task"].isin([task.name for task in tasks])]
+    mine: Any = rows[rows["task"].isin([task.name for task in tasks])]
     mine = mine.assign(task=mine["task"].astype(object), id=mine["id"].astype(object)).sort_values(_KEY)
     keys = pd.MultiIndex.from_frame(mine[_KEY])
     is_base = (mine["arm"] == "base").to_numpy()

@@ -17,11 +17,11 @@ HELD_OUT, KL = "held-out text", "kl"
 
 def probe_measures(rows: pd.DataFrame, level: float) -> Iterator[Drift]:
     """Bits per byte of held-out texts, paired by text, and KL(tuned || base) per token; each where its rows are there."""
-    rows = rows[rows["value"].notna()]
+    rows = rows.loc[rows["value"].notna(), :]
     texts = pair(rows, [TaskRecord(HELD_OUT, "loglikelihood", "bits per byte", 0, 0, bounded=False)])
     base, tuned = (texts.mean_by_item(arm["value"].to_numpy(dtype=float)) for arm in (texts.base, texts.tuned))
     yield from change("bits_per_byte", "bits per byte", base, tuned, None, level)
-    yield from _divergence(rows[(rows["task"] == KL) & (rows["arm"] == "tuned")], level)
+    yield from _divergence(rows.loc[(rows["task"] == KL) & (rows["arm"] == "tuned"), :], level)
 
 
 def _divergence(rows: pd.DataFrame, level: float) -> Iterator[Drift]:

@@ -43,13 +43,13 @@ def forest_groups(comparison: Comparison, decision: Decision) -> list[Group]:
         direction = _DIRECTIONS[role] if last[_DIRECTIONS[role]] == role else ""
         wide, narrow = (forest(found, domains[role], layout, direction) for layout in (WIDE, NARROW))
         groups.append(Group(role, ROLES[role], wide, narrow))
-    units = {suite.unit: suite.role for suite in [*comparison.suites, *comparison.pools] if suite.unit}
+    units: dict[str, Role] = {suite.unit: suite.role for suite in [*comparison.suites, *comparison.pools] if suite.unit}
     return groups + [_own_unit(unit, role, comparison, decision) for unit, role in units.items()]
 
 
 def _domains(rows: Mapping[Role, list[Row]]) -> dict[Role, tuple[float, float]]:
     """The stretch of points that each group shows: one for all unless that hides a group."""
-    spans = {role: span(found) for role, found in rows.items()}
+    spans: dict[Role, tuple[float, float]] = {role: span(found) for role, found in rows.items()}
     whole = (
         min((low for low, _ in spans.values()), default=0.0),
         max((high for _, high in spans.values()), default=0.0),

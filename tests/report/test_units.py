@@ -11,6 +11,8 @@ from rich.console import Console
 from unbounded_run import UNIT, unbounded_run
 
 from evalkit.comparison import compare_records
+from evalkit.config import ModelSpec, SuiteSpec
+from evalkit.inputs import Inputs
 from evalkit.records import samples_frame, verdicts_frame
 from evalkit.report.charts import Row, span
 from evalkit.report.console import print_summary
@@ -25,6 +27,7 @@ from evalkit.report.view import suite_views
 from evalkit.report.words import sentence
 from evalkit.scorers import find_scorer
 from evalkit.types import Estimate, InputError
+from evalkit.yamlfile import validate
 
 RISE = Estimate(0.019, 0.004, 0.011, 0.027, 0.95, "t, paired", 120)
 
@@ -149,3 +152,13 @@ def test_suites_in_different_units_are_no_pool(passed):
     manifest = replace(manifest, suites=(replace(facts, role="guard"), prose))
     with pytest.raises(InputError, match="different units: accuracy, bits per byte"):
         compare_records(samples_frame(table), verdicts_frame(table), manifest, pools={"mixed": ["facts", "prose"]})
+
+
+def test_one_suite_has_one_unit(tmp_path):
+    (tmp_path / "texts.jsonl").write_text('{"text": "It rained."}\n')
+    text = {"data": "texts.jsonl", "prompt": "{{ text }}"}
+    tasks = [{**text, "name": "a", "kind": "loglikelihood"}, {**text, "name": "b", "score": "refusal"}]
+    suite = validate(SuiteSpec, {"name": "s", "role": "guard", "tasks": tasks})
+    model = ModelSpec(name="m", backend="replay", outputs="none.jsonl")
+    with pytest.raises(InputError, match="different units: bits per byte, refusal rate; make it one suite a unit"):
+        Inputs.read(model, [suite.model_copy(update={"folder": str(tmp_path)})], None, None)
