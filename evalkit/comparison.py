@@ -12,11 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from evalkit.drift import measure_drift
 from evalkit.judging import judge_result
 from evalkit.scorers import UNSCORED
 from evalkit.statistics import clopper_pearson, macro_average, pooled, widened_difference
 from evalkit.test_time import at_test_time
 from evalkit.types import (
+    PROBES,
     Comparison,
     Estimate,
     InputError,
@@ -75,7 +77,9 @@ def compare_records(
         judge_result(judge.name, verdicts.loc[verdicts["judge"] == judge.name, :], level=level, exam=judge.exam)
         for judge in manifest.judges
     )
-    failures = samples.loc[samples["failure"].notna(), "failure"].astype(str).value_counts()
+    failures = (
+        samples.loc[samples["failure"].notna() & (samples["suite"] != PROBES), "failure"].astype(str).value_counts()
+    )
     return Comparison(
         base=manifest.base.name,
         tuned=manifest.tuned.name,
@@ -91,6 +95,7 @@ def compare_records(
         failures={str(kind): int(count) for kind, count in failures.items()},
         cautions=manifest.cautions,
         test_time=at_test_time(samples, manifest, level=level),
+        drift=measure_drift(samples, manifest.suites, level=level, seed=manifest.seed),
     )
 
 
@@ -160,6 +165,11 @@ def _join(parts: Sequence[PairedScores], names: Sequence[str]) -> PairedScores:
     )
 
 
+def _metric(metrics: Sequence[str]) -> str:
+    """What several tasks' scores are together."""
+    return metrics[0] if len(set(metrics)) == 1 else "mean score"
+
+
 def _task(name: str, metric: str, scores: PairedScores, level: float) -> TaskResult:
     both = scores.both
     base, tuned = scores.base[both], scores.tuned[both]
@@ -183,6 +193,7 @@ def _task(name: str, metric: str, scores: PairedScores, level: float) -> TaskRes
         both_wrong=int(((d == 0) & (tuned == 0)).sum()),
         causes={str(cause): int(count) for cause, count in causes.items()},
         cautions=delta.cautions,
+        bounded=scores.bounded,
     )
 
 
@@ -190,7 +201,7 @@ def _suite(record: SuiteRecord, scores: Mapping[str, PairedScores], level: float
     metrics = {task.name: task.metric for task in record.tasks}
     tasks = tuple(_task(name, metrics[name], part, level) for name, part in scores.items())
     joined = _join(list(scores.values()), [record.name] * len(scores))
-    metric = tasks[0].metric if len({task.metric for task in tasks}) == 1 else "mean score"
+    metric = _metric([task.metric for task in tasks])
     whole = _task(record.name, metric, joined, level)
     base, tuned, delta = whole.base, whole.tuned, whole.delta
     if record.aggregate == "macro":
@@ -256,7 +267,12 @@ def _pool(
         raise InputError(f"policy: pools.{name}: its suites have different roles: {', '.join(sorted(roles))}")
     parts = {(member, task.name): paired[member, task.name] for member in members for task in _scored(records[member])}
     joined = _join(list(parts.values()), [suite for suite, _ in parts])
-    whole = _task(name, "mean score", joined, level)
+    metrics = [task.metric for member in members for task in _scored(records[member])]
+    if not joined.bounded and len(set(metrics)) > 1:
+        raise InputError(
+            f"policy: pools.{name}: its suites are counted in different units: {', '.join(sorted(set(metrics)))}"
+        )
+    whole = _task(name, _metric(metrics), joined, level)
     fields = {slot: getattr(whole, slot) for slot in TaskResult.__slots__}
     advisory = any(records[member].advisory for member in members)
     return SuiteResult(**fields, role=roles.pop(), rate=None, advisory=advisory)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from evalkit.types import ModelRecord, SuiteRecord, TaskRecord
+from evalkit.types import PROBES, ModelRecord, SuiteRecord, TaskRecord
 
 _PLACE = ("suite", "task", "id", "sample")
 
@@ -91,7 +91,7 @@ def _cautions(base: ModelRecord, tuned: ModelRecord, samples: pd.DataFrame) -> I
             yield f"the models differ in {words}{values}"
     answers: dict[tuple[object, ...], dict[str, dict[Any, Any]]] = {}
     columns = [*_PLACE, "arm", "prompt", "text", "logprobs", "failure"]
-    for row in samples.loc[:, columns].to_dict("records"):
+    for row in samples.loc[samples["suite"] != PROBES, columns].to_dict("records"):
         if not isinstance(row["failure"], str):
             answers.setdefault(tuple(row[name] for name in _PLACE), {})[row["arm"]] = row
     pairs = [(sides["base"], sides["tuned"]) for sides in answers.values() if len(sides) == 2]

@@ -92,8 +92,8 @@ def _suite_gates(suite: SuiteResult, policy: PolicySpec) -> Iterator[Gate]:
                 rule = f"tuned's own rate below {100 * most:g} %"
                 yield _gate("guard_rate", suite.name, rule, suite.rate, most, "below")
             if increase is not None:
-                rule = f"rises by less than {_pp(increase) if suite.bounded else f'{increase:g} {suite.metric}'}"
-                yield _gate("guard_increase", suite.name, rule, suite.delta, increase, "below")
+                rule = f"rises by less than {f'{increase:g} {suite.unit}' if suite.unit else _pp(increase)}"
+                yield _gate("guard_increase", suite.name, rule, suite.delta, increase, "below", suite.unit)
 
 
 def _judge_gate(judge: JudgeResult, win_rate: Estimate, policy: PolicySpec) -> Gate:
@@ -117,6 +117,7 @@ def _gate(
     estimate: Estimate,
     threshold: float,
     side: Side,
+    unit: str | None = None,
 ) -> Gate:
     verdict = _verdict(estimate, threshold, side)
     more = 0 if verdict != "inconclusive" else more_items_needed(estimate, threshold)
@@ -128,8 +129,9 @@ def _gate(
         threshold=threshold,
         estimate=estimate,
         verdict=verdict,
-        reason=_reason(subject, rule, estimate, verdict),
+        reason=_reason(subject, rule, estimate, verdict, unit),
         more_items_needed=more,
+        unit=unit,
     )
 
 
@@ -144,14 +146,15 @@ def _verdict(estimate: Estimate, threshold: float, side: Side) -> GateVerdict:
     return "pass" if passed and not rests_on_too_few(estimate) else "inconclusive"
 
 
-def _reason(subject: str, rule: str, estimate: Estimate, verdict: GateVerdict) -> str:
+def _reason(subject: str, rule: str, estimate: Estimate, verdict: GateVerdict, unit: str | None) -> str:
     if estimate.low is None or estimate.high is None:
         why = "; ".join(estimate.cautions) or "no interval can be given"
         return f"{subject}: undecided whether it {rule}: {why}" if " " in rule else f"{subject}: undecided: {why}"
     word = {"pass": "holds", "fail": "broken", "inconclusive": "undecided"}[verdict]
-    numbers = f"{100 * estimate.value:+.1f} [{100 * estimate.low:+.1f}, {100 * estimate.high:+.1f}]"
+    ends = (estimate.value, estimate.low, estimate.high)
+    value, low, high = (f"{end:+.3f}" if unit else f"{100 * end:+.1f}" for end in ends)
     held_back = f"; {estimate.cautions[0]}" if verdict == "inconclusive" and rests_on_too_few(estimate) else ""
-    return f"{subject}: {rule}: {word} at {numbers} pp{held_back}"
+    return f"{subject}: {rule}: {word} at {value} [{low}, {high}] {unit or 'pp'}{held_back}"
 
 
 def _pp(value: float) -> str:

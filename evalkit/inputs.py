@@ -80,6 +80,12 @@ class Inputs:
 def _check_marking(suite: Suite) -> None:
     """Scorers are there and fit their golds; what has no bounds, or is better when lower, is left to guards."""
     file = suite.spec.file or suite.name
+    how = [marking(task) for task in suite.tasks]
+    if not all(one.bounded for one in how) and len({one.metric for one in how}) > 1:
+        units = ", ".join(dict.fromkeys(one.metric for one in how))
+        raise InputError(
+            f"{file}: tasks: one suite's scores are counted in different units: {units}; make it one suite a unit"
+        )
     for task in suite.tasks:
         if task.spec is not None:
             check_golds(task.spec, task.examples, asked_by=f"{file}: tasks[{suite.spec.tasks.index(task.spec)}]")

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from evalkit.types import Completion, Example, Failure, Prepared, RunError, Score, Verdict
+from evalkit.types import PROBES, Completion, Example, Failure, Prepared, RunError, Score, Verdict
 
 _VERDICT = pa.struct(
     [
@@ -165,6 +166,11 @@ def _describe(failure: Failure | None) -> str | None:
 def samples_frame(table: pa.Table) -> pd.DataFrame:
     """The samples as a pandas frame, one row per (suite, task, id, arm, sample), without verdicts."""
     return table.drop_columns(["verdicts"]).to_pandas()
+
+
+def without_probes(table: pa.Table) -> pa.Table:
+    """The samples that suites asked for, without what was measured beside them."""
+    return table.filter(pc.field("suite").cast(pa.string()) != PROBES)
 
 
 def verdicts_frame(table: pa.Table) -> pd.DataFrame:

@@ -419,7 +419,7 @@ class TaskResult:
 
     base, tuned: mean score over the `n` items scored on both sides. se_* fields live in `delta`.
     regressed, fixed: items with d < 0 and d > 0. kept, both_wrong: items with d = 0, above and at zero.
-    causes: why tuned lost the items it lost.
+    causes: why tuned lost the items it lost. bounded: scores lie in [0, 1], so that differences are points.
     """
 
     name: str
@@ -435,6 +435,12 @@ class TaskResult:
     both_wrong: int
     causes: Mapping[str, int]
     cautions: tuple[str, ...] = ()
+    bounded: bool = True
+
+    @property
+    def unit(self) -> str | None:
+        """What scores without bounds are counted in ("bits per byte"); None for scores in [0, 1]."""
+        return None if self.bounded else self.metric
 
 
 @dataclass(frozen=True, slots=True)
@@ -442,7 +448,7 @@ class SuiteResult(TaskResult):
     """A suite's paired outcome: its tasks' items pooled, or averaged by task where `aggregate: macro`.
 
     rate: for a guard, tuned's own rate with its interval; None where the metric is no rate. guard: the suite's own
-    limits, by name (`max_rate`, `max_increase`). bounded: its scores lie in [0, 1], so that differences are points. advisory: it decides nothing.
+    limits, by name (`max_rate`, `max_increase`). advisory: it decides nothing.
     """
 
     role: Role = "retain"
@@ -452,8 +458,38 @@ class SuiteResult(TaskResult):
     tasks: tuple[TaskResult, ...] = ()
     rate: Estimate | None = None
     guard: Mapping[str, float | None] = field(default_factory=dict)
-    bounded: bool = True
     advisory: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """One measure of how the two models behave, whatever the marks. It describes; no gate reads it.
+
+    base, tuned: in `unit`, over the same items; None where the measure is of tuned alone or of the pair (a divergence).
+    change: tuned - base in `unit`; of a length the relative change, tuned / base - 1. Zero always means no change.
+    unit: "rate" (in [0, 1]), "tokens", "characters", "score" (a number without unit), or the unit itself in words.
+    """
+
+    name: str
+    base: float | None
+    tuned: float | None
+    change: Estimate
+    unit: str
+
+    @property
+    def moved(self) -> bool:
+        """Whether the change's interval leaves zero out. A divergence is a distance: it is never zero, and never moves."""
+        low, high = self.change.low, self.change.high
+        return self.base is not None and low is not None and high is not None and (low > 0 or high < 0)
+
+
+@dataclass(frozen=True, slots=True)
+class SuiteDrift:
+    """The measures that apply to one suite, or to the probes. cautions: what they were computed without."""
+
+    suite: str
+    measures: tuple[Drift, ...]
+    cautions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -524,6 +560,7 @@ class Comparison:
     failures: Mapping[str, int] = field(default_factory=dict)
     cautions: tuple[str, ...] = ()
     test_time: tuple[SuiteAtTestTime, ...] = ()
+    drift: tuple[SuiteDrift, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -533,6 +570,7 @@ class Gate:
     kind: "tax", "retain", "target", "guard_rate", "guard_increase", "pool" or "judge". subject: the suite, pool or
     judge. rule: the rule in words. threshold: the number the interval was held against, in score units, signed as
     `estimate` is. more_items_needed: 0 when decided, None when no number of further items would do.
+    unit: of `estimate` and `threshold` where scores have no bounds ("bits per byte"); None: rates and points.
     """
 
     kind: str
@@ -544,6 +582,7 @@ class Gate:
     verdict: GateVerdict
     reason: str
     more_items_needed: int | None = 0
+    unit: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,11 +23,16 @@ const WORDS = {
 };
 /** @type {Record<string, string>} */
 const GUARD_WORDS = { kept: "● still seen", regressed: "▼ cleared", fixed: "▲ newly seen", both_wrong: "○ never seen" };
+/** Of a number without bounds there is only more and less. @type {Record<string, string>} */
+const UNBOUNDED_WORDS = { kept: "● unchanged", regressed: "▼ lower", fixed: "▲ higher", both_wrong: "● unchanged" };
 
 /** @param {string} id @returns {any} */
 const byId = (id) => document.getElementById(id);
 const section = byId("samples");
-const guards = new Set((section.dataset.guards || "").split("\n").filter(Boolean));
+/** @param {string|undefined} names */
+const namesOf = (names) => new Set((names || "").split("\n").filter(Boolean));
+const guards = namesOf(section.dataset.guards);
+const unbounded = namesOf(section.dataset.unbounded);
 /** @type {Record<string, Record<string, string>>} */
 const commands = JSON.parse(section.dataset.commands || "{}");
 
@@ -81,7 +86,7 @@ const suiteOf = (i) => word(columns.suite, i);
 /** @param {number} i */
 const keyOf = (i) => JSON.stringify([suiteOf(i), word(columns.task, i), columns.id[i]]);
 /** @param {string} name @param {string} suite */
-const wordFor = (name, suite) => (guards.has(suite) && GUARD_WORDS[name]) || WORDS[name] || name.replaceAll("_", " ");
+const wordFor = (name, suite) => (unbounded.has(suite) && UNBOUNDED_WORDS[name]) || (guards.has(suite) && GUARD_WORDS[name]) || WORDS[name] || name.replaceAll("_", " ");
 
 /* --- the address bar ------------------------------------------------------------------------------------------ */
 

@@ -16,6 +16,9 @@ from evalkit.report.text import one_line, shortened
 
 INK, MUTED, RULE, BAND = "#1b1f24", "#59616a", "#d5d9de", "#eef0f2"
 TUNED, HARM, GAIN, OPEN, BASE = "#0072b2", "#d55e00", "#009e73", "#e69f00", "#6b737c"
+POINTS = 100.0
+"""Percentage points to a difference of 1, where scores lie in [0, 1]."""
+
 _COLOURS = {"fail": HARM, "pass": GAIN, "inconclusive": OPEN, None: BASE}
 _TEXT_COLOURS = {"fail": "#b04a00", "pass": "#00704f", "inconclusive": "#805300", None: MUTED}
 _SHAPES = {"fail": "square", "pass": "circle", "inconclusive": "diamond", None: "circle"}
@@ -23,7 +26,7 @@ _SHAPES = {"fail": "square", "pass": "circle", "inconclusive": "diamond", None: 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of a forest plot. Differences are fractions; texts are ready to show.
+    """One line of a forest plot. Differences are in score units; texts are ready to show.
 
     limit: where the allowed side begins, and more_is_better which side that is. decides: whether the outcome turned
     on this row. pooled: drawn as a diamond, below a rule.
@@ -63,30 +66,35 @@ WIDE = Layout(824, 32, 25, 318, (342, 572), 734, 824)
 NARROW = Layout(350, 64, 29, 14, (14, 340), 340, 350, stacked=True)
 
 
-def span(rows: Sequence[Row]) -> tuple[float, float]:
-    """The stretch of differences, in percentage points, that shows every row's interval and limit, and zero."""
+def span(rows: Sequence[Row], scale: float = POINTS) -> tuple[float, float]:
+    """The stretch of differences, in the axis' unit, that shows every row's interval and limit, and zero."""
     ends = [0.0]
     for row in rows:
-        ends += [end * 100 for end in (row.value, row.low, row.high, row.limit) if end is not None]
+        ends += [end * scale for end in (row.value, row.low, row.high, row.limit) if end is not None]
     ends = [end for end in ends if math.isfinite(end)]
     low, high = min(ends), max(ends)
-    room = max(high - low, 1.0) * 0.06
+    room = max(high - low, 0.01 * scale) * 0.06
     return low - room, high + room
 
 
-def forest(rows: Sequence[Row], domain: tuple[float, float], layout: Layout, direction: str) -> str:
-    """One group of suites as SVG: name, base and tuned, the interval over its allowed band, the numbers, the word."""
+def forest(
+    rows: Sequence[Row], domain: tuple[float, float], layout: Layout, direction: str, scale: float = POINTS
+) -> str:
+    """One group of suites as SVG: name, base and tuned, the interval over its allowed band, the numbers, the word.
+
+    domain: as of `span`. scale: how many of the axis' units a difference of 1 is: 100 points, or 1 of a unit of its own.
+    """
     import altair as alt
 
     height = layout.row * len(rows)
-    data = [_placed(row, place, domain, layout) for place, row in enumerate(rows)]
-    scale = alt.Scale(domain=list(domain), range=list(layout.plot), nice=False, zero=False, clamp=True)
+    data = [_placed(row, place, domain, layout, scale) for place, row in enumerate(rows)]
+    across = alt.Scale(domain=list(domain), range=list(layout.plot), nice=False, zero=False, clamp=True)
     axis = alt.Axis(
         orient="bottom", title=direction, titleFontWeight="normal", titleColor=MUTED, titleFontSize=13, grid=False,
-        labelFontSize=13, labelColor=MUTED, domainColor=RULE, tickColor=RULE, tickCount=5, labelFlush=False, format="d"
-        if domain[1] - domain[0] > 6 else ".1f", titleX=sum(layout.plot) / 2, titleAnchor="middle",
+        labelFontSize=13, labelColor=MUTED, domainColor=RULE, tickColor=RULE, tickCount=5, labelFlush=False,
+        format=_digits(domain[1] - domain[0]), titleX=sum(layout.plot) / 2, titleAnchor="middle",
     )  # fmt: skip
-    x = alt.X("value:Q", scale=scale, axis=axis)
+    x = alt.X("value:Q", scale=across, axis=axis)
     y = alt.Y("y:Q", scale=None, axis=None)
     chart = chart_over(alt, data)
     band = chart.transform_filter("isValid(datum.band_from)").mark_rect(color=BAND, strokeWidth=0, aria=False)
@@ -97,17 +105,17 @@ def forest(rows: Sequence[Row], domain: tuple[float, float], layout: Layout, dir
     drawn = chart.transform_filter("isValid(datum.low) && !datum.pooled")
     layers: list[Any] = [
         band.encode(
-            x=alt.X("band_from:Q", scale=scale, axis=axis), x2="band_to:Q", y=alt.Y("top:Q", scale=None), y2="bottom:Q"
+            x=alt.X("band_from:Q", scale=across, axis=axis), x2="band_to:Q", y=alt.Y("top:Q", scale=None), y2="bottom:Q"
         ),
-        zero.encode(x=alt.X("zero:Q", scale=scale, axis=axis), y=alt.Y("top:Q", scale=None), y2="bottom:Q"),
-        limit.encode(x=alt.X("limit:Q", scale=scale, axis=axis), y=alt.Y("top:Q", scale=None), y2="bottom:Q"),
+        zero.encode(x=alt.X("zero:Q", scale=across, axis=axis), y=alt.Y("top:Q", scale=None), y2="bottom:Q"),
+        limit.encode(x=alt.X("limit:Q", scale=across, axis=axis), y=alt.Y("top:Q", scale=None), y2="bottom:Q"),
         chart.transform_filter("datum.pooled")
         .mark_rule(color=RULE, aria=False)
         .encode(x=alt.value(0), x2=alt.value(layout.width), y=alt.Y("edge:Q", scale=None)),
         drawn.mark_rule(strokeWidth=2, aria=False).encode(
-            x=alt.X("low:Q", scale=scale, axis=axis), x2="high:Q", y=y, color=alt.Color("colour:N", scale=None)
+            x=alt.X("low:Q", scale=across, axis=axis), x2="high:Q", y=y, color=alt.Color("colour:N", scale=None)
         ),
-        *_diamonds(alt, data, scale, axis),
+        *_diamonds(alt, data, across, axis),
         chart.transform_filter("!datum.pooled || !isValid(datum.low)")
         .mark_point(filled=True, opacity=1, strokeWidth=1.5)
         .encode(
@@ -187,18 +195,18 @@ def plane(
     return svg_text(finished(alt.layer(*layers), width, width))
 
 
-def _placed(row: Row, place: int, domain: tuple[float, float], layout: Layout) -> dict[str, Any]:
-    """A row with its pixels down and its numbers in percentage points, cut at the domain's ends."""
+def _placed(row: Row, place: int, domain: tuple[float, float], layout: Layout, scale: float) -> dict[str, Any]:
+    """A row with its pixels down and its numbers in the axis' unit, cut at the domain's ends."""
     top = place * layout.row
     y = top + (layout.row - 12 if layout.stacked else layout.row / 2)
-    within = [None if end is None else min(max(end * 100, domain[0]), domain[1]) for end in (row.low, row.high)]
-    limit = None if row.limit is None else row.limit * 100
+    within = [None if end is None else min(max(end * scale, domain[0]), domain[1]) for end in (row.low, row.high)]
+    limit = None if row.limit is None else row.limit * scale
     allowed = (None, None) if limit is None else (limit, domain[1]) if row.more_is_better else (domain[0], limit)
     return {
         # The renderer would cut a name between the halves of one character, and give up the whole process.
         "name": shortened(row.name, layout.name_cells),
         "values": row.values,
-        "value": row.value * 100 if math.isfinite(row.value) else None,
+        "value": row.value * scale if math.isfinite(row.value) else None,
         "low": within[0],
         "high": within[1],
         "numbers": row.numbers,
@@ -222,6 +230,11 @@ def _placed(row: Row, place: int, domain: tuple[float, float], layout: Layout) -
         "weight": "bold" if row.decides or row.pooled else "normal",
         "pooled": row.pooled,
     }
+
+
+def _digits(width: float) -> str:
+    """The format of an axis' numbers: as many decimals as five ticks over this width take."""
+    return "d" if width > 3.6 else ".1f" if width > 0.36 else ".2f" if width > 0.036 else ".3f"
 
 
 def _diamonds(alt: Any, data: list[dict[str, Any]], scale: Any, axis: Any) -> list[Any]:

@@ -10,7 +10,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from evalkit.report.numbers import THIN_SPACE, count, difference, percent, rate
+from evalkit.report.numbers import NOTHING, THIN_SPACE, amount, bare_difference, count, difference, percent, rate
 from evalkit.report.progress import LiveProgress
 from evalkit.report.summary import combined, gates_of
 from evalkit.report.text import visible
@@ -78,12 +78,12 @@ def _suites(comparison: Comparison, decision: Decision, console: Console) -> Tab
         verdict = combined(gates_of(suite.name, decision))
         missing = f" ({count(suite.missing)} missing)" if suite.missing else ""
         cells = [
-            f"  {suite.name}{missing}",
+            f"  {suite.name}{f', {suite.unit}' if suite.unit else ''}{missing}",
             *([count(suite.n)] if counted else []),
-            percent(suite.base),
-            percent(suite.tuned),
-            difference(suite.delta),
-            f"{count(suite.regressed)}/{count(suite.fixed)}",
+            amount(suite.base, suite.unit),
+            amount(suite.tuned, suite.unit),
+            bare_difference(suite.delta, suite.unit),
+            NOTHING if suite.unit else f"{count(suite.regressed)}/{count(suite.fixed)}",
         ]
         style = _VERDICT_COLOURS.get(verdict or "", "")
         last = Text(VERDICTS[verdict] if verdict else "no gate", style=style)

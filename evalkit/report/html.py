@@ -11,7 +11,8 @@ from typing import Any
 import pyarrow as pa
 
 from evalkit.catalog import builtin_folder
-from evalkit.report import numbers, origins, plots, test_time, text, view, words
+from evalkit.records import without_probes
+from evalkit.report import drift, numbers, origins, plots, test_time, text, view, words
 from evalkit.report.embed import embed
 from evalkit.report.items import item_frame
 from evalkit.types import Comparison, Decision, Manifest
@@ -19,8 +20,10 @@ from evalkit.types import Comparison, Decision, Manifest
 
 def render_html(comparison: Comparison, decision: Decision, manifest: Manifest, table: pa.Table) -> str:
     """The page as text. Everything that comes from a file or a model is escaped or packed; nothing is trusted."""
+    table = without_probes(table)
     items = item_frame(table)
     embedded = embed(table, items, seed=manifest.seed)
+    suites = view.suite_views(comparison, decision)
     style, script = _asset("report.css"), _asset("explorer.js")
     page = _environment().get_template("report.html.j2")
     return page.render(
@@ -37,11 +40,12 @@ def render_html(comparison: Comparison, decision: Decision, manifest: Manifest, 
         groups=plots.forest_groups(comparison, decision),
         plane=plots.gain_tax_plane(comparison, decision),
         tally=view.tally(decision),
-        suites=view.suite_views(comparison, decision),
-        graded=any(not task.binary for suite in manifest.suites for task in suite.tasks),
+        suites=suites,
+        flips=[suite for suite in suites if suite.result.bounded],
+        graded=any(not task.binary and task.bounded for suite in manifest.suites for task in suite.tasks),
         causes=view.causes(comparison),
         test_time=test_time.views(comparison),
-        drift=view.drift(table),
+        drift=drift.drift_view(comparison),
         facts=origins.model_facts(manifest),
         commands_json=json.dumps(origins.commands(manifest)),
         policy_text=origins.policy_text(manifest),
@@ -61,6 +65,7 @@ def _environment() -> Any:
         finalize=_visible,
     )
     environment.filters |= {
+        "amount": numbers.amount,
         "count": numbers.count,
         "difference": numbers.difference,
         "duration": numbers.duration,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
-from evalkit.report.numbers import count, difference, percent, rate
+from evalkit.report.drift import headline as drift_headline
+from evalkit.report.numbers import NOTHING, amount, count, difference, percent, rate
 from evalkit.report.summary import combined, gates_of
 from evalkit.report.text import one_line
 from evalkit.report.words import (
@@ -36,6 +38,8 @@ def summary_markdown(comparison: Comparison, decision: Decision, manifest: Manif
     lines += _suites(comparison, decision)
     lines += _gates(decision)
     lines += _judges(comparison.judges)
+    if comparison.drift:
+        lines += [f"**Drift** {plain(drift_headline(comparison.drift))}", ""]
     lines += _bullets("Cautions", list(dict.fromkeys([*comparison.cautions, *manifest.cautions])))
     lines.append(f"Run {plain(manifest.run_id)}, {plain(manifest.created)}. Answers and evidence: `report.html`.")
     return "\n".join(lines) + "\n"
@@ -62,10 +66,10 @@ def _suites(comparison: Comparison, decision: Decision) -> list[str]:
             plain(suite.name) + (f" ⚠ {count(suite.missing)} missing" if suite.missing else ""),
             suite.role,
             count(suite.n),
-            percent(suite.base),
-            percent(suite.tuned),
-            difference(suite.delta),
-            f"{count(suite.regressed)} / {count(suite.fixed)}",
+            amount(suite.base, suite.unit),
+            amount(suite.tuned, suite.unit),
+            difference(suite.delta, suite.unit and plain(suite.unit)),
+            NOTHING if suite.unit else f"{count(suite.regressed)} / {count(suite.fixed)}",
             VERDICTS[verdict] if verdict else "no gate",
         ]
         rows.append(f"| {' | '.join(cells)} |")
@@ -88,7 +92,8 @@ def _gates(decision: Decision) -> list[str]:
     for gate in decision.gates:
         advisory = "" if gate.required else " (advisory)"
         verdict = VERDICTS[gate.verdict]
-        cells = [plain(gate_name(gate)) + advisory, gate_numbers(gate), gate_limit(gate), verdict, plain(gate.reason)]
+        named = replace(gate, unit=gate.unit and plain(gate.unit))
+        cells = [plain(gate_name(gate)) + advisory, gate_numbers(named), gate_limit(named), verdict, plain(gate.reason)]
         rows.append(f"| {' | '.join(cells)} |")
     return [*rows, "", "</details>", ""]
 

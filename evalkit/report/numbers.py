@@ -1,6 +1,7 @@
 """How numbers read: the same rounding, signs and units on every surface.
 
-Rates and differences come in [0, 1] and leave as percent and percentage points.
+Rates and differences come in [0, 1] and leave as percent and percentage points. What has no bounds names its `unit` and
+leaves as it is, with three decimals.
 """
 
 from __future__ import annotations
@@ -26,15 +27,30 @@ def points(value: float | None) -> str:
     return f"{rounded:+.1f}" if rounded else "0.0"
 
 
-def pp(value: float | None) -> str:
-    """A difference in percentage points: -6.4 pp."""
-    text = points(value)
-    return text if text == NOTHING else f"{text} pp"
+def signed(value: float | None) -> str:
+    """A difference of what has no bounds, without the unit: +0.019, 0.000."""
+    if value is None or not math.isfinite(value):
+        return NOTHING
+    rounded = round(value, 3)
+    return f"{rounded:+.3f}" if rounded else "0.000"
 
 
-def size(value: float) -> str:
-    """The size of a difference, without its sign, where words give the direction: 6.4 pp."""
-    return f"{abs(round(value * 100, 1)):.1f} pp"
+def pp(value: float | None, unit: str | None = None) -> str:
+    """A difference in percentage points, or in its own unit: -6.4 pp, +0.019 bits per byte."""
+    text = signed(value) if unit else points(value)
+    return text if text == NOTHING else f"{text} {unit or 'pp'}"
+
+
+def size(value: float, unit: str | None = None) -> str:
+    """The size of a difference, without its sign, where words give the direction: 6.4 pp, 0.019 bits per byte."""
+    return f"{abs(value):.3f} {unit}" if unit else f"{abs(round(value * 100, 1)):.1f} pp"
+
+
+def amount(value: float | None, unit: str | None = None) -> str:
+    """A mean score: 86.6 %, or in a unit that is said beside it 0.861."""
+    if not unit:
+        return percent(value)
+    return NOTHING if value is None or not math.isfinite(value) else f"{value:.3f}"
 
 
 def percent(value: float | None) -> str:
@@ -42,29 +58,32 @@ def percent(value: float | None) -> str:
     return NOTHING if value is None or not math.isfinite(value) else f"{value * 100:.1f} %"
 
 
-def interval(low: float | None, high: float | None, *, signed: bool = True) -> str:
-    """An interval in the units of its point: [-8.3, -4.6]; "no interval" where there is none.
-
-    signed: False for rates, which have no direction.
-    """
+def interval(low: float | None, high: float | None, unit: str | None = None) -> str:
+    """An interval in the units of its point: [-8.3, -4.6], [0.011, 0.027]; "no interval" where there is none."""
     if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
         return "no interval"
-    if not signed:
-        return f"[{low * 100:.1f}, {high * 100:.1f}]"
     # A plus sign inside brackets only repeats what the point already says.
-    return f"[{points(low).lstrip('+')}, {points(high).lstrip('+')}]"
+    ends = [signed(end) if unit else points(end) for end in (low, high)]
+    return f"[{ends[0].lstrip('+')}, {ends[1].lstrip('+')}]"
 
 
-def difference(estimate: Estimate | None) -> str:
-    """A difference with its interval: -6.4 pp [-8.3, -4.6]."""
-    return NOTHING if estimate is None else f"{pp(estimate.value)} {interval(estimate.low, estimate.high)}"
+def difference(estimate: Estimate | None, unit: str | None = None) -> str:
+    """A difference with its interval: -6.4 pp [-8.3, -4.6], +0.019 bits per byte [0.011, 0.027]."""
+    if estimate is None:
+        return NOTHING
+    return f"{pp(estimate.value, unit)} {interval(estimate.low, estimate.high, unit)}"
+
+
+def bare_difference(estimate: Estimate, unit: str | None = None) -> str:
+    """The same where a unit of its own is said elsewhere, as by an axis: +0.019 [0.011, 0.027]."""
+    return difference(estimate, unit).replace(f" {unit}", "", 1) if unit else difference(estimate)
 
 
 def rate(estimate: Estimate | None) -> str:
     """A rate with its interval: 41.0 % [38.2, 43.9]."""
     if estimate is None:
         return NOTHING
-    return f"{percent(estimate.value)} {interval(estimate.low, estimate.high, signed=False)}"
+    return f"{percent(estimate.value)} {interval(estimate.low, estimate.high)}"
 
 
 def duration(seconds: float) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from evalkit.report.charts import NARROW, WIDE, Row, forest, plane, span
-from evalkit.report.numbers import count, difference, interval, percent, pp
+from evalkit.report.numbers import amount, bare_difference, count, difference, interval, pp, signed
 from evalkit.report.summary import combined, gates_of
 from evalkit.report.view import samples_link
 from evalkit.report.words import ROLES, VERDICTS, gate_numbers, worst_first
@@ -20,7 +21,7 @@ _DIRECTIONS: dict[Role, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A role's part of the forest plot, drawn for a wide and for a narrow screen."""
+    """A role's part of the forest plot, or what of it has a unit of its own, drawn for a wide and for a narrow screen."""
 
     role: Role
     heading: str
@@ -29,26 +30,42 @@ class Group:
 
 
 def forest_groups(comparison: Comparison, decision: Decision) -> list[Group]:
-    """The forest plot, a group per role, each with its pooled row last. One scale for all unless that hides a group."""
+    """The forest plot: a group per role, each with its pooled row last, then one per unit of suites without bounds."""
     rows: dict[Role, list[Row]] = {}
     for role in ROLES:
-        found = _rows(role, comparison, decision)
+        found = _rows(role, None, comparison, decision)
         if found:
             rows[role] = found
-    spans = {role: span(found) for role, found in rows.items()}
-    if not spans:
-        return []
-    whole = (min(low for low, _ in spans.values()), max(high for _, high in spans.values()))
-    narrowest = min(high - low for low, high in spans.values())
-    shared = whole[1] - whole[0] <= 2.5 * narrowest
+    domains = _domains(rows)
     groups: list[Group] = []
     last = {_DIRECTIONS[role]: role for role in rows}  # a direction is said once, under the last group it holds for
     for role, found in rows.items():
-        domain = whole if shared else spans[role]
         direction = _DIRECTIONS[role] if last[_DIRECTIONS[role]] == role else ""
-        wide, narrow = (forest(found, domain, layout, direction) for layout in (WIDE, NARROW))
+        wide, narrow = (forest(found, domains[role], layout, direction) for layout in (WIDE, NARROW))
         groups.append(Group(role, ROLES[role], wide, narrow))
-    return groups
+    units: dict[str, Role] = {suite.unit: suite.role for suite in [*comparison.suites, *comparison.pools] if suite.unit}
+    return groups + [_own_unit(unit, role, comparison, decision) for unit, role in units.items()]
+
+
+def _domains(rows: Mapping[Role, list[Row]]) -> dict[Role, tuple[float, float]]:
+    """The stretch of points that each group shows: one for all unless that hides a group."""
+    spans: dict[Role, tuple[float, float]] = {role: span(found) for role, found in rows.items()}
+    whole = (
+        min((low for low, _ in spans.values()), default=0.0),
+        max((high for _, high in spans.values()), default=0.0),
+    )
+    narrowest = min((high - low for low, high in spans.values()), default=0.0)
+    shared = whole[1] - whole[0] <= 2.5 * narrowest
+    return {role: whole if shared else own for role, own in spans.items()}
+
+
+def _own_unit(unit: str, role: Role, comparison: Comparison, decision: Decision) -> Group:
+    """The suites that are counted in a unit of their own, on an axis of their own."""
+    found = _rows(role, unit, comparison, decision)
+    direction = f"\u2190 lower\u2003tuned \u2212 base ({unit})\u2003higher \u2192"
+    domain = span(found, 1.0)
+    wide, narrow = (forest(found, domain, layout, direction, 1.0) for layout in (WIDE, NARROW))
+    return Group(role, f"{ROLES[role]}, in {unit}", wide, narrow)
 
 
 def gain_tax_plane(comparison: Comparison, decision: Decision) -> str | None:
@@ -65,13 +82,12 @@ def gain_tax_plane(comparison: Comparison, decision: Decision) -> str | None:
     return plane(ends[0], ends[1], (least, most), combined([*tax_gates, *targets]), title)
 
 
-def _rows(role: Role, comparison: Comparison, decision: Decision) -> list[Row]:
-    suites = [suite for suite in worst_first(comparison.suites) if suite.role == role]
+def _rows(role: Role, unit: str | None, comparison: Comparison, decision: Decision) -> list[Row]:
+    suites = [suite for suite in worst_first(comparison.suites) if (suite.role, suite.unit) == (role, unit)]
     rows = [_row(suite, decision) for suite in suites]
-    if role == "retain":
-        rows += [_pool_row(pool, decision) for pool in comparison.pools]
-        if comparison.tax:
-            rows.append(_tax_row(comparison.tax, decision))
+    rows += [_pool_row(pool, decision) for pool in comparison.pools if (pool.role, pool.unit) == (role, unit)]
+    if role == "retain" and comparison.tax:
+        rows.append(_tax_row(comparison.tax, decision))
     if role == "target" and comparison.gain and len(suites) > 1:
         gain = comparison.gain
         text = f"pooled gain {difference(gain)}, n = {count(gain.n)}"
@@ -87,11 +103,13 @@ def _row(suite: SuiteResult, decision: Decision) -> Row:
     verdict = combined(gates)
     limit = next((gate.threshold for gate in gates if gate.kind != "guard_rate"), None)
     rules = "; ".join(f"{gate.rule}: {gate_numbers(gate)}, {VERDICTS[gate.verdict]}" for gate in gates)
-    title = f"{suite.name}: {difference(suite.delta)}, n = {count(suite.n)}, {suite.delta.method}. {rules}"
-    numbers = difference(suite.delta) if suite.delta.low is not None else f"{pp(suite.delta.value)}, no interval"
+    title = f"{suite.name}: {difference(suite.delta, suite.unit)}, n = {count(suite.n)}, {suite.delta.method}. {rules}"
+    numbers = bare_difference(suite.delta, suite.unit)
+    if suite.delta.low is None:
+        numbers = f"{signed(suite.delta.value) if suite.unit else pp(suite.delta.value)}, no interval"
     return Row(
         name=suite.name,
-        values=_arrow(suite.base, suite.tuned),
+        values=_arrow(suite),
         value=suite.delta.value,
         low=suite.delta.low,
         high=suite.delta.high,
@@ -111,16 +129,17 @@ def _pool_row(pool: SuiteResult, decision: Decision) -> Row:
     verdict = combined(gates)
     return Row(
         name=f"{pool.name} (pool)",
-        values=_arrow(pool.base, pool.tuned),
+        values=_arrow(pool),
         value=pool.delta.value,
         low=pool.delta.low,
         high=pool.delta.high,
-        numbers=difference(pool.delta),
+        numbers=bare_difference(pool.delta, pool.unit),
         word=VERDICTS[verdict] if verdict else "no gate",
         verdict=verdict,
-        title=f"pool {pool.name}: {difference(pool.delta)}, n = {count(pool.n)}",
+        title=f"pool {pool.name}: {difference(pool.delta, pool.unit)}, n = {count(pool.n)}",
         href="#suites",
         limit=gates[0].threshold if gates else None,
+        more_is_better=pool.role != "guard",
         decides=_decides(gates, decision),
         pooled=True,
     )
@@ -152,8 +171,8 @@ def _tax_text(value: float) -> str:
     return pp(value).lstrip("+")
 
 
-def _arrow(base: float, tuned: float) -> str:
-    return f"{percent(base).removesuffix(' %')} \u2192 {percent(tuned)}"
+def _arrow(suite: SuiteResult) -> str:
+    return f"{amount(suite.base, suite.unit).removesuffix(' %')} \u2192 {amount(suite.tuned, suite.unit)}"
 
 
 def _decides(gates: list[Gate], decision: Decision) -> bool:

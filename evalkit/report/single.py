@@ -12,7 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from evalkit.report.console import printable
-from evalkit.report.numbers import count, percent
+from evalkit.report.numbers import amount, count
+from evalkit.scorers import unbounded_metrics
 
 
 def print_scores(samples: pd.DataFrame, *, console: Console | None = None) -> None:
@@ -35,10 +36,15 @@ def print_scores(samples: pd.DataFrame, *, console: Console | None = None) -> No
             Text(printable(task, console.encoding)),
             rows[0]["metric"],
             count(len({row["id"] for row in rows})),
-            percent(sum(values) / len(values) if values else None),
+            amount(sum(values) / len(values) if values else None, _unit(rows[0]["metric"], values)),
             ", ".join(f"{number} {why.replace('_', ' ')}" for why, number in lost.most_common()),
         )
     console.print(table)
+
+
+def _unit(metric: str, values: list[float]) -> str | None:
+    """A metric without bounds is a unit. One that no scorer of this process has (a task source's) is told by its values."""
+    return metric if metric in unbounded_metrics() or any(not 0 <= value <= 1 for value in values) else None
 
 
 def print_samples(samples: pd.DataFrame, *, console: Console | None = None) -> None:

@@ -1,4 +1,7 @@
-"""summary.json: the contract that scripts and CI read. Rates in [0, 1]; delta = tuned - base; null: does not apply."""
+"""summary.json: the contract that scripts and CI read. Rates in [0, 1]; delta = tuned - base; null: does not apply.
+
+`unit`: what the numbers of a suite without bounds are counted in ("bits per byte"); null for rates in [0, 1].
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,7 @@ from evalkit.types import (
     Measure,
     ModelRecord,
     SuiteAtTestTime,
+    SuiteDrift,
     SuiteResult,
     TaskResult,
 )
@@ -47,6 +51,7 @@ def summary(comparison: Comparison, decision: Decision, manifest: Manifest) -> d
         ],
         "test_time": [_test_time(suite) for suite in comparison.test_time],
         "gates": [_gate(gate) for gate in decision.gates],
+        "drift": [_drift(one) for one in comparison.drift],
         "run_id": manifest.run_id,
         "n": comparison.n,
         "missing": comparison.missing,
@@ -107,6 +112,7 @@ def _task(task: TaskResult) -> dict[str, object]:
     return {
         "name": task.name,
         "metric": task.metric,
+        "unit": task.unit,
         "n": task.n,
         "missing": task.missing,
         "base": task.base,
@@ -204,6 +210,7 @@ def _gate(gate: Gate) -> dict[str, object]:
         "required": gate.required,
         "rule": gate.rule,
         "threshold": gate.threshold,
+        "unit": gate.unit,
         "value": gate.estimate.value,
         "low": gate.estimate.low,
         "high": gate.estimate.high,
@@ -211,6 +218,28 @@ def _gate(gate: Gate) -> dict[str, object]:
         "reason": gate.reason,
         "more_items_needed": gate.more_items_needed,
     }
+
+
+def _drift(one: SuiteDrift) -> dict[str, object]:
+    measures = [
+        {
+            "name": measure.name,
+            "base": measure.base,
+            "tuned": measure.tuned,
+            "change": measure.change.value,
+            "se": measure.change.se,
+            "low": measure.change.low,
+            "high": measure.change.high,
+            "level": measure.change.level,
+            "method": measure.change.method,
+            "n": measure.change.n,
+            "unit": measure.unit,
+            "moved": measure.moved,
+            "cautions": list(measure.change.cautions),
+        }
+        for measure in one.measures
+    ]
+    return {"suite": one.suite, "measures": measures, "cautions": list(one.cautions)}
 
 
 def _finite(data: object) -> object:

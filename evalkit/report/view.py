@@ -1,18 +1,14 @@
-"""What the templates show, computed: suites, flips, causes, drift. No markup here, and no numbers in the templates."""
+"""What the templates show, computed: suites, flips, causes. No markup here, and no numbers in the templates."""
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import urlencode
 
-import pyarrow as pa
-
-from evalkit.report.items import length_unit, lengths
-from evalkit.report.numbers import count, percent, pp, rounded
+from evalkit.report.numbers import count
 from evalkit.report.summary import combined, gates_of
-from evalkit.report.words import CAUSES, CELLS, GUARD_CELLS, gate_limit, worst_first
+from evalkit.report.words import CELLS, GUARD_CELLS, gate_limit, worst_first
 from evalkit.types import Comparison, Decision, Gate, SuiteResult
 
 
@@ -64,17 +60,6 @@ class Causes:
 
     names: list[str]
     lines: list[CauseLine]
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One line of the drift table: the same measure of both models."""
-
-    name: str
-    base: str
-    tuned: str
-    change: str
-    basis: str
 
 
 def samples_link(**filters: str) -> str:
@@ -131,35 +116,6 @@ def causes(comparison: Comparison) -> Causes | None:
 
     lines = sorted((line(suite) for suite in suites), key=lambda one: (-one.lost, one.suite))
     return Causes(names, lines) if lines else None
-
-
-def drift(table: pa.Table) -> list[Change]:
-    """How the writing changed, whatever its marks: length, cut off, no answer found, refused. Descriptive, no gate."""
-    rows: Any = table.select(["arm", "cause", "finish_reason", "failure"]).to_pandas().assign(length=lengths(table))
-    rows = rows[rows["failure"].isna()]
-    base, tuned = rows[rows["arm"] == "base"], rows[rows["arm"] == "tuned"]
-    if base.empty or tuned.empty:
-        return []
-    basis = f"base n = {count(len(base))}, tuned n = {count(len(tuned))}"
-    lines: list[Change] = []
-    before, after = (float(arm["length"].mean()) for arm in (base, tuned))
-    if min(before, after) > 0:
-        ratio = round((after / before - 1) * 100)
-        change = f"{ratio:+d} %" if ratio else "0 %"
-        unit = length_unit(table)
-        lines.append(
-            Change("mean length of an answer", f"{rounded(before)} {unit}", f"{rounded(after)} {unit}", change, basis)
-        )
-    for name, column, value in (
-        ("cut off at the token limit", "finish_reason", "length"),
-        (CAUSES["unparsed"], "cause", "unparsed"),
-        (CAUSES["unextracted"], "cause", "unextracted"),
-        (CAUSES["refused"], "cause", "refused"),
-    ):
-        shares = [float((arm[column] == value).mean()) for arm in (base, tuned)]
-        if any(shares):
-            lines.append(Change(name, percent(shares[0]), percent(shares[1]), pp(shares[1] - shares[0]), basis))
-    return lines
 
 
 def _cells(suite: SuiteResult) -> tuple[Cell, Cell, Cell, Cell]:

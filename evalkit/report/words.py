@@ -13,7 +13,7 @@ VERDICTS = {"pass": "pass", "fail": "fail", "inconclusive": "undecided"}
 ROLES: dict[Role, str] = {
     "target": "Target: must gain",
     "retain": "Retain: must not lose",
-    "guard": "Guard: a rate where higher is worse",
+    "guard": "Guard: higher is worse",
 }
 CELLS = {"kept": "kept", "regressed": "regressed", "fixed": "fixed", "both_wrong": "both wrong"}
 # A guard counts what should not happen: there a rise from 0 to 1 is the harm.
@@ -105,18 +105,18 @@ def gate_numbers(gate: Gate) -> str:
     """The number a gate read, with its interval, in the gate's own unit."""
     if gate.kind == "tax":
         return _tax(gate)
-    return rate(gate.estimate) if gate.kind in ("guard_rate", "judge") else difference(gate.estimate)
+    return rate(gate.estimate) if gate.kind in ("guard_rate", "judge") else difference(gate.estimate, gate.unit)
 
 
 def gate_limit(gate: Gate) -> str:
     """The number the interval was held against, in the gate's own unit."""
-    return percent(gate.threshold) if gate.kind in ("guard_rate", "judge") else pp(gate.threshold)
+    return percent(gate.threshold) if gate.kind in ("guard_rate", "judge") else pp(gate.threshold, gate.unit)
 
 
 def worst_first(suites: tuple[SuiteResult, ...]) -> list[SuiteResult]:
-    """Suites by role (target, retain, guard), within a role sorted by harm."""
+    """Suites by role (target, retain, guard), within a role sorted by harm, those with a unit of their own last."""
     roles = list(ROLES)
-    return sorted(suites, key=lambda suite: (roles.index(suite.role), -harm(suite)))
+    return sorted(suites, key=lambda suite: (roles.index(suite.role), suite.unit or "", -harm(suite)))
 
 
 def harm(suite: SuiteResult) -> float:
@@ -150,11 +150,12 @@ def _worst(comparison: Comparison) -> str:
 
 
 def _failed(gate: Gate) -> str:
-    estimate, limit = gate.estimate, gate.threshold
-    between = interval(estimate.low, estimate.high)
+    estimate, limit, unit = gate.estimate, gate.threshold, gate.unit
+    between = interval(estimate.low, estimate.high, unit)
     match gate.kind:
         case "retain" | "pool":
-            return f"lost {size(estimate.value)} on {gate.subject} {between}, more than the {size(limit)} allowed"
+            lost = f"lost {size(estimate.value, unit)} on {gate.subject} {between}"
+            return f"{lost}, more than the {size(limit, unit)} allowed"
         case "tax":
             return f"paid a pooled tax of {_tax(gate)}, more than the {size(limit)} allowed"
         case "target":
@@ -164,7 +165,8 @@ def _failed(gate: Gate) -> str:
         case "guard_rate":
             return f"has a rate of {rate(estimate)} on {gate.subject}, above the {percent(limit)} allowed"
         case "guard_increase":
-            return f"rose by {size(estimate.value)} on {gate.subject} {between}, more than the {size(limit)} allowed"
+            rose = f"rose by {size(estimate.value, unit)} on {gate.subject} {between}"
+            return f"{rose}, more than the {size(limit, unit)} allowed"
         case "judge":
             return (
                 f"won only {rate(estimate)} of the comparisons of {gate.subject}, below the {percent(limit)} required"
@@ -173,19 +175,20 @@ def _failed(gate: Gate) -> str:
 
 
 def _undecided(gate: Gate) -> str:
-    estimate, limit = gate.estimate, gate.threshold
+    estimate, limit, unit = gate.estimate, gate.threshold, gate.unit
+    changed = f"{gate.subject} changed by {difference(estimate, unit)}"
     match gate.kind:
         case "retain" | "pool":
-            return f"{gate.subject} changed by {difference(estimate)}, and a loss of up to {size(limit)} is allowed"
+            return f"{changed}, and a loss of up to {size(limit, unit)} is allowed"
         case "tax":
             return f"the pooled tax is {_tax(gate)}, and up to {size(limit)} is allowed"
         case "target":
             needed = f"a gain above {size(limit)}" if limit else "a gain"
-            return f"{gate.subject} changed by {difference(estimate)}, and {needed} is required"
+            return f"{changed}, and {needed} is required"
         case "guard_rate":
             return f"{gate.subject} has a rate of {rate(estimate)}, and up to {percent(limit)} is allowed"
         case "guard_increase":
-            return f"{gate.subject} changed by {difference(estimate)}, and a rise of up to {size(limit)} is allowed"
+            return f"{changed}, and a rise of up to {size(limit, unit)} is allowed"
         case "judge":
             return f"{gate.subject} prefers tuned in {rate(estimate)}, and at least {percent(limit)} is required"
     return gate.reason.rstrip(".")
@@ -196,7 +199,7 @@ def _tax(gate: Gate) -> str:
 
 
 def _limit_that_passes(gate: Gate) -> str:
-    """The nearest policy value, rounded away from luck to a tenth, at which this interval would pass."""
+    """The nearest policy value, rounded away from luck to a tenth of a point, at which this interval would pass."""
     low, high = gate.estimate.low, gate.estimate.high
     if low is None or high is None or rests_on_too_few(gate.estimate):
         return ""  # no limit would let these pass
@@ -210,7 +213,7 @@ def _limit_that_passes(gate: Gate) -> str:
         case "tax":
             return f"a tax limit of {size(above(high))}"
         case "guard_increase":
-            return f"an allowed rise of {size(above(high))}"
+            return f"an allowed rise of {size(above(high), gate.unit)}"
         case "guard_rate":
             return f"an allowed rate of {percent(above(high))}"
         case "target":

@@ -11,7 +11,7 @@ from evalkit.scorers.choice import read_choice
 from evalkit.scorers.contains import has_words
 from evalkit.scorers.extract import extract
 from evalkit.scorers.refusal import declines
-from evalkit.scorers.registry import Scorer, find_scorer, scorer, scorer_names
+from evalkit.scorers.registry import Scorer, find_scorer, scorer, scorer_names, unbounded_metrics
 from evalkit.tasks import Task
 from evalkit.types import Completion, Example, Failure, InputError, Score, Votes
 
@@ -28,6 +28,7 @@ __all__ = [
     "scorer",
     "scorer_names",
     "scorer_of",
+    "unbounded_metrics",
 ]
 
 UNSCORED = "judge only"

@@ -89,6 +89,11 @@ def scorer_names() -> list[str]:
     return sorted({*_BUILT_IN, *_SCORERS})
 
 
+def unbounded_metrics() -> set[str]:
+    """The metrics, of the scorers that are loaded, whose marks have no bounds."""
+    return {one.metric for one in _SCORERS.values() if not one.bounded}
+
+
 def find_scorer(name: str, *, asked_by: str = "score") -> Scorer:
     """The scorer of that name. Raises InputError for an unknown one, or when the library it needs is not installed."""
     if name not in _SCORERS and name in _BUILT_IN:

@@ -1,7 +1,14 @@
 """Pure functions: arrays in, an `Estimate` out. Nothing here knows of files, models or policies."""
 
 from evalkit.statistics.budgets import log_spaced, score_within
+from evalkit.statistics.calibration import (
+    brier_scores,
+    calibration_gaps,
+    expected_calibration_error,
+    option_probabilities,
+)
 from evalkit.statistics.cautions import ENOUGH, TOO_FEW, rests_on_too_few, too_few
+from evalkit.statistics.diversity import distinct_difference, distinct_n
 from evalkit.statistics.judging import win_rate
 from evalkit.statistics.missing import widened_difference, worst_case
 from evalkit.statistics.paired import paired_difference
@@ -9,6 +16,7 @@ from evalkit.statistics.passes import pass_at_k
 from evalkit.statistics.planning import detectable_difference, more_items_needed, sample_size
 from evalkit.statistics.pooling import macro_average, pooled
 from evalkit.statistics.rates import clopper_pearson, mcnemar_exact
+from evalkit.statistics.ratio import ratio_of_totals
 from evalkit.statistics.ratios import linearised_ratio, ratio_difference
 from evalkit.statistics.tango import tango_interval
 from evalkit.statistics.votes import maj_at_k
@@ -16,18 +24,25 @@ from evalkit.statistics.votes import maj_at_k
 __all__ = [
     "ENOUGH",
     "TOO_FEW",
+    "brier_scores",
+    "calibration_gaps",
     "clopper_pearson",
     "detectable_difference",
     "linearised_ratio",
     "log_spaced",
+    "distinct_difference",
+    "distinct_n",
+    "expected_calibration_error",
     "macro_average",
     "maj_at_k",
     "mcnemar_exact",
     "more_items_needed",
+    "option_probabilities",
     "paired_difference",
     "pass_at_k",
     "pooled",
     "ratio_difference",
+    "ratio_of_totals",
     "rests_on_too_few",
     "sample_size",
     "score_within",

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
 
+from evalkit.drift import measure_drift
 from evalkit.records import Records, samples_frame
 from evalkit.test_time import at_test_time
 from evalkit.types import (
@@ -223,7 +224,9 @@ def make_run(
     verdicts = {gate.verdict for gate in gates if gate.required}
     outcome = "no_go" if "fail" in verdicts else "inconclusive" if "inconclusive" in verdicts or not complete else "go"
     decision = Decision(outcome, complete, tuple(gates), tuple(g.reason for g in gates if g.verdict != "pass"))
-    return Run(comparison, decision, manifest, records.table())
+    table = records.table()
+    comparison = replace(comparison, drift=measure_drift(samples_frame(table), manifest.suites, level=LEVEL))
+    return Run(comparison, decision, manifest, table)
 
 
 def _add_sampled(

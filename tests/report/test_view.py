@@ -5,7 +5,7 @@ from example_run import Planned, make_run
 
 from evalkit.report.origins import commands, policy_text, when
 from evalkit.report.plots import forest_groups, gain_tax_plane
-from evalkit.report.view import drift, suite_views, tally
+from evalkit.report.view import suite_views, tally
 
 
 def command(run, text):
@@ -86,12 +86,6 @@ def test_there_is_no_plane_without_both_of_its_sides(run):
 def test_the_tally_counts_every_gate(run):
     assert tally(run.decision) == "8 gates: 3 undecided, 5 passed"
     assert tally(replace(run.decision, gates=())) == "no gate applied"
-
-
-def test_drift_shows_both_arms_and_its_basis(run):
-    lines = {line.name: line for line in drift(run.table)}
-    assert lines["cut off at the token limit"].base.endswith("%")
-    assert lines["mean length of an answer"].basis == "base n = 1\u202f300, tuned n = 1\u202f300"
 
 
 def test_a_policy_reads_as_its_file(run):
