@@ -16,8 +16,7 @@ from evalkit.statistics.passes import pass_at_k
 from evalkit.statistics.planning import detectable_difference, more_items_needed, sample_size
 from evalkit.statistics.pooling import macro_average, pooled
 from evalkit.statistics.rates import clopper_pearson, mcnemar_exact
-from evalkit.statistics.ratio import ratio_of_totals
-from evalkit.statistics.ratios import linearised_ratio, ratio_difference
+from evalkit.statistics.ratios import linearised_ratio, ratio_difference, ratio_of_totals
 from evalkit.statistics.tango import tango_interval
 from evalkit.statistics.votes import maj_at_k
 
@@ -28,11 +27,11 @@ __all__ = [
     "calibration_gaps",
     "clopper_pearson",
     "detectable_difference",
-    "linearised_ratio",
-    "log_spaced",
     "distinct_difference",
     "distinct_n",
     "expected_calibration_error",
+    "linearised_ratio",
+    "log_spaced",
     "macro_average",
     "maj_at_k",
     "mcnemar_exact",

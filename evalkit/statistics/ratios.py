@@ -1,7 +1,8 @@
-"""The ratio of two totals over items, such as tokens a solved item, and its difference between two models."""
+"""The ratio of two totals over items, such as tuned's tokens to base's or tokens a solved item, with an interval."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -15,6 +16,38 @@ from evalkit.types import Estimate
 Floats = NDArray[np.float64]
 Totals = tuple[ArrayLike, ArrayLike]
 """Numerators and denominators of one model, an item each."""
+
+
+def ratio_of_totals(
+    over: ArrayLike,
+    under: ArrayLike,
+    groups: Sequence[object] | NDArray[np.generic] | None = None,
+    *,
+    level: float = 0.95,
+    log_scale: bool = False,
+) -> Estimate:
+    """sum(over) / sum(under) with an interval by the delta method, cluster-robust when `groups` is given.
+
+    over, under: shape (n,), aligned by item, without NaN. log_scale: the interval is symmetric about log R, as fits a
+    ratio of two positive totals, which cannot fall below zero; else about R.
+
+    A ratio of totals weighs items by their size: it is the ratio of means, not the mean of ratios. Without a positive
+    total below there is no value. Raises ValueError if the shapes differ or a value is NaN.
+    Source: Cochran 1977, Sampling Techniques, 3rd ed., sections 2.11 and 6.4.
+    """
+    first, second = np.asarray(over, dtype=float), np.asarray(under, dtype=float)
+    if first.shape != second.shape or first.ndim != 1:
+        raise ValueError(f"over has shape {first.shape}, under {second.shape}: both must be (n,), one value an item")
+    if not float(second.sum()) > 0:
+        nothing = "no ratio: the total below is not positive"
+        return Estimate(math.nan, None, None, None, level, "ratio, delta method", first.size, (nothing,))
+    ratio = float(first.sum()) / float(second.sum())
+    plain = paired_difference(np.zeros_like(first), linearised_ratio(first, second), groups, level=level)
+    found = replace(plain, value=ratio, method=f"ratio, delta method; {plain.method}")
+    if not log_scale or found.high is None or ratio <= 0:
+        return found
+    half = (found.high - ratio) / ratio
+    return replace(found, low=ratio * math.exp(-half), high=ratio * math.exp(half), method=f"log {found.method}")
 
 
 def ratio_difference(
