@@ -196,6 +196,15 @@ class Prepared:
 
 
 @dataclass(frozen=True, slots=True)
+class Token:
+    """One token, decoded by itself. special: it stands for no text of its own (begin of text, end of turn)."""
+
+    id: int
+    text: str
+    special: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Failure:
     """Why there is no completion or verdict: a row, never a crash and never a zero."""
 
@@ -352,7 +361,11 @@ class Phase:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """Everything needed to say what was compared with what, and to do it again."""
+    """Everything needed to say what was compared with what, and to do it again.
+
+    policy: as it was applied. pools: those that came with composed suites; they hold under another policy too, unless
+    it defines a pool of that name itself.
+    """
 
     schema: int
     run_id: str
@@ -369,6 +382,7 @@ class Manifest:
     limit: int | None = None
     phases: tuple[Phase, ...] = ()
     cautions: tuple[str, ...] = ()
+    pools: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 # --- what follows from it --------------------------------------------------------------------------------------
