@@ -22,7 +22,7 @@ from evalkit.config import (
 )
 from evalkit.fidelity import fidelity_cautions, reasoning_cautions
 from evalkit.gate import decide
-from evalkit.inputs import Inputs, check_policy, model_spec, policy_spec
+from evalkit.inputs import Inputs, check_policy, model_spec, policy_spec, with_pools
 from evalkit.judging import judge_hash
 from evalkit.provenance import hardware, versions
 from evalkit.records import read_table, samples_frame, verdicts_frame
@@ -167,6 +167,7 @@ def run_comparison(
         seed=seed,
         limit=limit,
         phases=tuple(_merged(collected.phases)),
+        pools=inputs.pools,
     )
     cautions += collected.cautions
     models = {arm: getattr(manifest, arm) for arm in ARMS}
@@ -191,7 +192,8 @@ def load(folder: str | Path, *, policy: str | Path | PolicySpec | None = None) -
     if chosen is None:
         chosen = validate(PolicySpec, dict(manifest.policy), file=f"{folder}/manifest.json: policy")
     else:
-        check_policy(chosen, [suite.name for suite in manifest.suites])
+        chosen = with_pools(chosen, manifest.pools)
+        check_policy(chosen, {suite.name: suite.role for suite in manifest.suites})
         manifest = dataclasses.replace(manifest, policy=chosen.model_dump(mode="json"))
     return _decide(manifest, chosen, read_table(folder / "samples.parquet"), folder)
 
@@ -207,7 +209,7 @@ def run_one(
 ) -> pd.DataFrame:
     """Ask one model alone; its samples as a frame. ids: only these items. Raises InputError for an id no suite has."""
     spec = model_spec(model)
-    inputs = Inputs.read(spec, suites, None, None)
+    inputs = Inputs.read(spec, suites, "none", PolicySpec())  # a policy may name suites that are not asked here
     items = draw(inputs.suites, seed=seed, limit=limit)
     if ids:
         known = {item.example.id for item in items}

@@ -12,7 +12,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Literal
 
-from evalkit.config import JudgeSpec, SuiteSpec, read_judge, read_suite
+from evalkit.config import ComposedSpec, JudgeSpec, SuiteSpec, read_any_suite, read_judge
 from evalkit.types import InputError
 
 PLUGIN_GROUP = "evalkit.plugins"
@@ -32,12 +32,21 @@ def builtin_names(kind: Literal["suites", "judges"]) -> list[str]:
     return sorted(path.stem for path in builtin_folder(kind).glob("*.yaml"))
 
 
-def find_suite(name: str, folder: str | Path = ".", *, asked_by: str = "--suite") -> SuiteSpec:
-    """A suite by built-in name or by path relative to `folder`. Raises InputError.
+def find_any_suite(name: str, folder: str | Path = ".", *, asked_by: str = "--suite") -> SuiteSpec | ComposedSpec:
+    """A suite, of tasks or of suites, by built-in name or by path relative to `folder`. Raises InputError.
 
     asked_by: the flag or file:field that named it, for the error message.
     """
-    return read_suite(_locate("suite", "suites", name, Path(folder), asked_by))
+    return read_any_suite(_locate("suite", "suites", name, Path(folder), asked_by))
+
+
+def find_suite(name: str, folder: str | Path = ".", *, asked_by: str = "--suite") -> SuiteSpec:
+    """As `find_any_suite`, where only one of tasks will do."""
+    found = find_any_suite(name, folder, asked_by=asked_by)
+    if isinstance(found, ComposedSpec):
+        members = ", ".join(member.suite for member in found.suites)
+        raise InputError(f"{asked_by}: {name!r} is itself made of suites; name those: {members}")
+    return found
 
 
 def find_judge(name: str, folder: str | Path = ".", *, asked_by: str = "--judge") -> JudgeSpec:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from evalkit import cli_suites
 from evalkit.types import EngineError, InputError, RunError
 
 if TYPE_CHECKING:
@@ -211,13 +212,7 @@ def run(
         print_scores(samples)
 
 
-@app.command()
-def suites(json: Json = False) -> None:
-    """List the built-in suites."""
-    from evalkit.catalog import builtin_names, find_suite
-    from evalkit.report.listing import print_suites
-
-    print_suites([find_suite(name) for name in builtin_names("suites")], json=json)
+app.add_typer(cli_suites.app, name="suites")
 
 
 @app.command()

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, SecretStr, Tag, model_validator
 
 from evalkit.types import Role
-from evalkit.yamlfile import read_spec
+from evalkit.yamlfile import read_one_of, read_spec
 
 
 class Spec(BaseModel):
@@ -278,10 +278,13 @@ class GuardSpec(Spec):
         return {name: getattr(self, name) for name in ("max_rate", "max_increase") if name in self.model_fields_set}
 
 
+_SUITE_NAME = r"^[^/\s][^/]*$"
+
+
 class SuiteSpec(Spec):
     """What to ask, in which role, and how much loss is acceptable."""
 
-    name: str = Field(min_length=1, pattern=r"^[^/\s][^/]*$")
+    name: str = Field(min_length=1, pattern=_SUITE_NAME)
     description: str = ""
     role: Role = "retain"
     chance: Fraction = 0.0
@@ -317,6 +320,42 @@ class SuiteSpec(Spec):
             raise ValueError(f"two tasks are named {twice[0]!r}; names within a suite are unique")
         if self.guard.stated and self.role != "guard":
             raise ValueError(f"`guard` belongs to role: guard; this suite's role is {self.role}")
+        return self
+
+
+# --- a composed suite file ------------------------------------------------------------------------------------
+
+
+class MemberSpec(Spec):
+    """One suite of a composed one, and what is said of it here: what is left out stays as its own file says.
+
+    limit: items of each task. sampling: over that of the member's generate tasks.
+    """
+
+    suite: str
+    name: Annotated[str, Field(pattern=_SUITE_NAME)] | None = None
+    limit: Annotated[int, Field(ge=1)] | None = None
+    role: Role | None = None
+    margin: Annotated[float, Field(ge=0, le=1)] | None = None
+    weight: Annotated[float, Field(gt=0)] | None = None
+    guard: GuardSpec = GuardSpec()
+    sampling: SamplingSpec = SamplingSpec()
+
+
+class ComposedSpec(Spec):
+    """Suites under one name, and which of them are gated as one."""
+
+    name: str = Field(min_length=1, pattern=_SUITE_NAME)
+    description: str = ""
+    version: str | None = None
+    suites: tuple[MemberSpec, ...] = Field(min_length=1)
+    pools: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
+    file: str = Field(default="", exclude=True)
+    folder: str = Field(default="", exclude=True)
+
+    @model_validator(mode="after")
+    def _pools_hold_something(self) -> ComposedSpec:
+        _check_pools(self.pools)
         return self
 
 
@@ -451,9 +490,7 @@ class PolicySpec(Spec):
 
     @model_validator(mode="after")
     def _pools_hold_something(self) -> PolicySpec:
-        for name, members in self.pools.items():
-            if len(members) < 2:
-                raise ValueError(f"pools.{name}: a pool names at least two suites")
+        _check_pools(self.pools)
         return self
 
 
@@ -467,6 +504,12 @@ class ProbesSpec(Spec):
     prompts: Annotated[int, Field(ge=0)] = 32
     max_tokens: Annotated[int, Field(ge=1)] = 64
     text: bool = True
+
+
+def _check_pools(pools: Mapping[str, tuple[str, ...]]) -> None:
+    for name, members in pools.items():
+        if len(members) < 2:
+            raise ValueError(f"pools.{name}: a pool names at least two suites")
 
 
 class ProjectSpec(Spec):
@@ -491,8 +534,17 @@ def read_model(path: str | Path) -> ModelSpec:
 
 
 def read_suite(path: str | Path) -> SuiteSpec:
-    """Read a suite file. Raises InputError."""
+    """Read the file of a suite with tasks. Raises InputError."""
     return read_spec(path, SuiteSpec, "a suite file")
+
+
+def read_any_suite(path: str | Path) -> SuiteSpec | ComposedSpec:
+    """Read a suite file: one with `tasks`, or one with `suites`. Raises InputError."""
+    return read_one_of(path, _kind_of_suite, "a suite file")
+
+
+def _kind_of_suite(data: Mapping[str, object]) -> type[SuiteSpec] | type[ComposedSpec]:
+    return ComposedSpec if "suites" in data and "tasks" not in data else SuiteSpec
 
 
 def read_judge(path: str | Path) -> JudgeSpec:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from evalkit.catalog import find_judge, find_suite, load_plugins
+from evalkit.catalog import find_judge, load_plugins
+from evalkit.composed import Chosen, choose
 from evalkit.config import (
     JudgeSpec,
     ModelSpec,
@@ -21,7 +22,7 @@ from evalkit.config import (
 from evalkit.judging import check_grader, check_judge
 from evalkit.scorers import UNSCORED, check_golds, marking
 from evalkit.tasks import Suite, load_suite
-from evalkit.types import ARMS, PROBES, InputError
+from evalkit.types import ARMS, PROBES, InputError, Role
 
 DEFAULT_SUITE = "quick"
 
@@ -31,13 +32,17 @@ Graders = Mapping[tuple[str, str], JudgeSpec]
 
 @dataclass(frozen=True)
 class Inputs:
-    """Everything but the models: the suites with their rows, the judge and the policy."""
+    """Everything but the models: the suites with their rows, the judge and the policy.
+
+    pools: those that composed suites bring; `policy` holds them already.
+    """
 
     suites: tuple[Suite, ...]
     judge: JudgeSpec | None
     policy: PolicySpec
     probes: ProbesSpec
     graders: Graders
+    pools: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def unread(self) -> tuple[str, ...]:
@@ -59,22 +64,42 @@ class Inputs:
 
         Raises InputError naming file and field of whatever is wrong.
         """
-        project = read_project(beside.folder) if beside.folder else ProjectSpec()
-        load_plugins(project.plugins, project.folder or ".", asked_by=f"{project.file}: plugins")
-        loaded = tuple(load_suite(spec) for spec in _suites(project, suites))
-        for suite in loaded:
-            _check_marking(suite)
-        names = [suite.name for suite in loaded]
-        twice = next((name for name in names if names.count(name) > 1), None)
-        if twice:
-            raise InputError(f"--suite: two suites are named {twice!r}; names within a run are unique")
-        if PROBES in names:
-            raise InputError(
-                f"--suite: {PROBES!r} is the name of what evalkit measures itself; call the suite otherwise"
-            )
-        chosen = policy_spec(policy) if policy is not None else _project_policy(project)
-        check_policy(chosen, names)
-        return cls(loaded, _judge(project, judge), chosen, project.probes, _graders(loaded))
+        project = _project(beside.folder)
+        chosen = _chosen(project, suites)
+        loaded = _load(chosen)
+        written = policy_spec(policy) if policy is not None else _project_policy(project)
+        applied = with_pools(written, chosen.pools)
+        check_policy(applied, {suite.name: suite.spec.role for suite in loaded})
+        return cls(loaded, _judge(project, judge), applied, project.probes, _graders(loaded), chosen.pools)
+
+
+def read_suite_by_name(name: str, beside: str = ".") -> tuple[Suite, ...]:
+    """One suite with its rows, or the members of a composed one, checked as a run checks them. Raises InputError.
+
+    beside: the folder whose `evalkit.yaml` names the plugins that its tasks may need.
+    """
+    _project(beside)
+    return _load(choose([name], asked_by="suite"))
+
+
+def _project(folder: str) -> ProjectSpec:
+    """The project file of a folder, its plugins loaded."""
+    project = read_project(folder) if folder else ProjectSpec()
+    load_plugins(project.plugins, project.folder or ".", asked_by=f"{project.file}: plugins")
+    return project
+
+
+def _load(chosen: Chosen) -> tuple[Suite, ...]:
+    loaded = tuple(load_suite(spec) for spec in chosen.suites)
+    for suite in loaded:
+        _check_marking(suite)
+    names = [suite.name for suite in loaded]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice:
+        raise InputError(f"--suite: two suites are named {twice!r}; names within a run are unique")
+    if PROBES in names:
+        raise InputError(f"--suite: {PROBES!r} is the name of what evalkit measures itself; call the suite otherwise")
+    return loaded
 
 
 def _check_marking(suite: Suite) -> None:
@@ -97,12 +122,12 @@ def _check_marking(suite: Suite) -> None:
             )
 
 
-def _suites(project: ProjectSpec, suites: Sequence[str | SuiteSpec] | None) -> list[SuiteSpec]:
+def _chosen(project: ProjectSpec, suites: Sequence[str | SuiteSpec] | None) -> Chosen:
     if suites:
-        return [one if isinstance(one, SuiteSpec) else find_suite(one) for one in suites]
+        return choose(suites)
     if project.suites:
-        return [find_suite(one, project.folder, asked_by=f"{project.file}: suites") for one in project.suites]
-    return [find_suite(DEFAULT_SUITE)]
+        return choose(project.suites, project.folder, asked_by=f"{project.file}: suites")
+    return choose([DEFAULT_SUITE])
 
 
 def _judge(project: ProjectSpec, judge: str | JudgeSpec | None) -> JudgeSpec | None:
@@ -151,13 +176,21 @@ def _project_policy(project: ProjectSpec) -> PolicySpec:
     return read_policy(Path(project.folder) / project.policy) if project.policy else PolicySpec()
 
 
-def check_policy(policy: PolicySpec, suites: Sequence[str]) -> None:
-    """Names in a policy must be names in the run, or a gate would silently never apply."""
+def with_pools(policy: PolicySpec, pools: Mapping[str, tuple[str, ...]]) -> PolicySpec:
+    """The policy with the pools that composed suites bring, except where it defines a pool of that name itself."""
+    return policy.model_copy(update={"pools": {**pools, **policy.pools}}) if pools else policy
+
+
+def check_policy(policy: PolicySpec, suites: Mapping[str, Role]) -> None:
+    """Names in a policy must be names in the run, or a gate would silently never apply. suites: their roles, by name."""
     where = policy.file or "policy"
     for name, members in policy.pools.items():
         for member in members:
             if member not in suites:
                 raise InputError(f"{where}: pools.{name}: no suite {member!r} in this run; it has: {', '.join(suites)}")
+        roles = {suites[member] for member in members}
+        if len(roles) > 1:
+            raise InputError(f"{where}: pools.{name}: its suites have different roles: {', '.join(sorted(roles))}")
     if policy.required != "all":
         known = {*suites, *policy.pools, "tax"}
         for name in policy.required:

@@ -197,6 +197,15 @@ class Prepared:
 
 
 @dataclass(frozen=True, slots=True)
+class Token:
+    """One token, decoded by itself. special: it stands for no text of its own (begin of text, end of turn)."""
+
+    id: int
+    text: str
+    special: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Failure:
     """Why there is no completion or verdict: a row, never a crash and never a zero."""
 
@@ -368,7 +377,11 @@ class Phase:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """Everything needed to say what was compared with what, and to do it again."""
+    """Everything needed to say what was compared with what, and to do it again.
+
+    policy: as it was applied. pools: those that came with composed suites; they hold under another policy too, unless
+    it defines a pool of that name itself.
+    """
 
     schema: int
     run_id: str
@@ -386,6 +399,7 @@ class Manifest:
     phases: tuple[Phase, ...] = ()
     cautions: tuple[str, ...] = ()
     graders: tuple[JudgeRecord, ...] = ()
+    pools: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 # --- what follows from it --------------------------------------------------------------------------------------

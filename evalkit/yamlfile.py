@@ -10,7 +10,7 @@ import os
 import re
 import types as pytypes
 import typing
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -24,6 +24,11 @@ S = TypeVar("S", bound=BaseModel)
 
 def read_spec(path: str | Path, kind: type[S], what: str) -> S:
     """Read `path` as a `kind`; `what` is how messages call it ("a model file"). Raises InputError."""
+    return read_one_of(path, lambda data: kind, what)
+
+
+def read_one_of(path: str | Path, kind_of: Callable[[Mapping[str, object]], type[S]], what: str) -> S:
+    """As `read_spec`, where the fields of the file say which kind it is. Raises InputError."""
     path = Path(path)
     try:
         text = path.read_text(encoding="utf-8")
@@ -49,6 +54,7 @@ def read_spec(path: str | Path, kind: type[S], what: str) -> S:
         if internal in data:
             raise InputError(f"{path}: {internal}: unknown field; remove it")
     _expand_secrets(data, path)
+    kind = kind_of(data)
     try:
         return kind.model_validate({**data, "file": str(path), "folder": str(path.resolve().parent)})
     except ValidationError as error:

@@ -1,13 +1,15 @@
 import pytest
 
-from evalkit.catalog import builtin_names, find_judge, find_suite, load_plugins
+from evalkit.catalog import builtin_names, find_any_suite, find_judge, find_suite, load_plugins
+from evalkit.composed import choose
 from evalkit.scorers import find_scorer
 from evalkit.types import InputError
 
 
 @pytest.mark.parametrize("name", builtin_names("suites"))
 def test_every_built_in_suite_is_valid(name):
-    assert find_suite(name).name == name
+    assert find_any_suite(name).name == name
+    assert choose([name]).suites
 
 
 @pytest.mark.parametrize("name", builtin_names("judges"))

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import difflib
 import importlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from evalkit.config import ModelSpec
-from evalkit.types import Completion, Failure, InputError, ModelRecord, Prepared, Progress, Request
+from evalkit.types import Completion, Failure, InputError, ModelRecord, Prepared, Progress, Request, Token
 
 
 class Backend(Protocol):
@@ -44,6 +44,15 @@ class Backend(Protocol):
 
     def close(self) -> None:
         """Give back memory and devices. Idempotent."""
+        ...
+
+
+@runtime_checkable
+class Tokenising(Protocol):
+    """A backend that knows its models' tokens; an API does not."""
+
+    def tokens(self, model: str, ids: Sequence[int]) -> tuple[Token, ...]:
+        """What these ids of `model` stand for, one by one."""
         ...
 
 

@@ -7,7 +7,7 @@ import json
 import math
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from evalkit.backends.adapters import Adapter
 from evalkit.backends.quiet import quiet
 from evalkit.backends.rendering import Renderer
 from evalkit.config import ModelSpec
-from evalkit.types import Completion, Failure, InputError, ModelRecord, Prepared, Request, Usage
+from evalkit.types import Completion, Failure, InputError, ModelRecord, Prepared, Request, Token, Usage
 
 # Threads that wait for work sleep rather than spin. On two cores shared with another process spinning made generation
 # many times slower. OpenMP reads this once, when torch is first imported, which nothing does before this module.
@@ -250,6 +250,12 @@ class LocalModel:
             engine_options=self.spec.engine if engine_options is None else engine_options,
         )
         return Prepared(request, rendered.text, key, rendered.ids, rendered.option_ids, rendered.spans)
+
+    def tokens(self, ids: Sequence[int]) -> tuple[Token, ...]:
+        """What these ids stand for, one by one: half of a character is a replacement mark."""
+        added = {id: one for id, one in self.tokenizer.added_tokens_decoder.items() if one.special}
+        special = {*added, *self.tokenizer.all_special_ids}
+        return tuple(Token(id, self.tokenizer.decode([id]), id in special) for id in ids)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ import importlib.metadata
 import importlib.util
 import itertools
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from evalkit.backends.local import LocalModel, is_out_of_memory
 from evalkit.backends.quiet import quiet
 from evalkit.backends.transformers_engine import TransformersEngine
 from evalkit.config import ModelSpec
-from evalkit.types import Completion, Failure, InputError, ModelRecord, Prepared, Progress, Request, Silent
+from evalkit.types import Completion, Failure, InputError, ModelRecord, Prepared, Progress, Request, Silent, Token
 
 _BATCH_SIZE = 16
 # Prompts are pulled this many batches ahead and sorted by length, so that little is padding.
@@ -87,6 +87,10 @@ class TransformersBackend:
                 hint="use repetition_penalty, or `backend: vllm`",
             )
         return self._models[request.model].prepare(request)
+
+    def tokens(self, model: str, ids: Sequence[int]) -> tuple[Token, ...]:
+        """What these ids stand for, one by one."""
+        return self._models[model].tokens(ids)
 
     def start(self, progress: Progress) -> None:
         """Load the weights, merging the adapter first where there is one."""

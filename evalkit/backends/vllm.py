@@ -13,7 +13,7 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -21,7 +21,7 @@ from evalkit.backends import Backend, backend
 from evalkit.backends.local import LocalModel
 from evalkit.backends.vllm_engine import VllmEngine, settle_environment
 from evalkit.config import ModelSpec
-from evalkit.types import Completion, Failure, InputError, ModelRecord, Prepared, Progress, Request, Silent
+from evalkit.types import Completion, Failure, InputError, ModelRecord, Prepared, Progress, Request, Silent, Token
 
 _LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 
@@ -112,6 +112,10 @@ class VllmBackend:
         return self._models[request.model].prepare(request)
 
     # --- the engine ---
+
+    def tokens(self, model: str, ids: Sequence[int]) -> tuple[Token, ...]:
+        """What these ids stand for, one by one."""
+        return self._models[model].tokens(ids)
 
     def start(self, progress: Progress) -> None:
         """Load the weights of the first model, and prove that adapters served on them are kept apart."""

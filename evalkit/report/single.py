@@ -16,6 +16,28 @@ from evalkit.report.numbers import amount, count
 from evalkit.scorers import unbounded_metrics
 
 
+def score_rows(samples: pd.DataFrame) -> list[dict[str, Any]]:
+    """A row a task: suite, task, metric, items, score (None where nothing was scored) and what marks were lost to."""
+    by_task: dict[tuple[str, str], list[dict[Any, Any]]] = {}
+    for row in samples.to_dict("records"):
+        by_task.setdefault((row["suite"], row["task"]), []).append(row)
+    told: list[dict[str, Any]] = []
+    for (suite, task), rows in by_task.items():
+        values = [row["value"] for row in rows if not math.isnan(row["value"])]
+        lost = Counter(str(row[why]) for row in rows for why in ("cause", "failure") if isinstance(row[why], str))
+        told.append(
+            {
+                "suite": suite,
+                "task": task,
+                "metric": rows[0]["metric"],
+                "items": len({row["id"] for row in rows}),
+                "score": sum(values) / len(values) if values else None,
+                "lost_to": dict(lost.most_common()),
+            }
+        )
+    return told
+
+
 def print_scores(samples: pd.DataFrame, *, console: Console | None = None) -> None:
     """Mean score, items and why marks were lost, a row a task."""
     console = console or Console()
@@ -25,26 +47,22 @@ def print_scores(samples: pd.DataFrame, *, console: Console | None = None) -> No
     for name in ("items", "score"):
         table.add_column(name, justify="right")
     table.add_column("lost to")
-    by_task: dict[tuple[str, str], list[dict[Any, Any]]] = {}
-    for row in samples.to_dict("records"):
-        by_task.setdefault((row["suite"], row["task"]), []).append(row)
-    for (suite, task), rows in by_task.items():
-        values = [row["value"] for row in rows if not math.isnan(row["value"])]
-        lost = Counter(str(row[why]) for row in rows for why in ("cause", "failure") if isinstance(row[why], str))
+    for row in score_rows(samples):
         table.add_row(
-            Text(printable(suite, console.encoding)),
-            Text(printable(task, console.encoding)),
-            rows[0]["metric"],
-            count(len({row["id"] for row in rows})),
-            amount(sum(values) / len(values) if values else None, _unit(rows[0]["metric"], values)),
-            ", ".join(f"{number} {why.replace('_', ' ')}" for why, number in lost.most_common()),
+            Text(printable(row["suite"], console.encoding)),
+            Text(printable(row["task"], console.encoding)),
+            row["metric"],
+            count(row["items"]),
+            amount(row["score"], _unit(row["metric"], row["score"])),
+            ", ".join(f"{number} {why.replace('_', ' ')}" for why, number in row["lost_to"].items()),
         )
     console.print(table)
 
 
-def _unit(metric: str, values: list[float]) -> str | None:
-    """A metric without bounds is a unit. One that no scorer of this process has (a task source's) is told by its values."""
-    return metric if metric in unbounded_metrics() or any(not 0 <= value <= 1 for value in values) else None
+def _unit(metric: str, score: float | None) -> str | None:
+    """A metric without bounds is a unit. One that no scorer of this process has (a task source's) is told by its value."""
+    outside = score is not None and not 0 <= score <= 1
+    return metric if outside or metric in unbounded_metrics() else None
 
 
 def print_samples(samples: pd.DataFrame, *, console: Console | None = None) -> None:

@@ -50,7 +50,7 @@ def check_programs(suites: Sequence[Suite]) -> tuple[str, ...]:
     return ()
 
 
-@scorer("code", metric="pass@1", extract=(_LAST_PYTHON, _FIRST_FENCE, _WHOLE), slow=True)
+@scorer("code", metric="pass@1", extract=(_LAST_PYTHON, _FIRST_FENCE, _WHOLE), slow=True, gold_is_an_answer=False)
 def code(answer: str, example: Example) -> float:
     """1 when the program of answer and tests runs to its end, within the task's `sandbox` limits."""
     program = assemble(answer, example.answer or "")

@@ -33,25 +33,27 @@ def check_gold(example: Example) -> None:
     _instructions(example.answer or "")
 
 
-@scorer("ifeval", metric="prompt-level strict", check=check_gold)
+@scorer("ifeval", metric="prompt-level strict", check=check_gold, gold_is_an_answer=False)
 def ifeval(answer: str, example: Example) -> float:
     """1 when every instruction is followed."""
     return float(all(verdicts(answer, example)))
 
 
-@scorer("ifeval_loose", metric="prompt-level loose", check=check_gold)
+@scorer("ifeval_loose", metric="prompt-level loose", check=check_gold, gold_is_an_answer=False)
 def ifeval_loose(answer: str, example: Example) -> float:
     """1 when every instruction is followed in some loose reading, each in one of its own."""
     return float(all(verdicts(answer, example, loose=True)))
 
 
-@scorer("ifeval_instructions", metric="instructions strict", binary=False, check=check_gold)
+@scorer("ifeval_instructions", metric="instructions strict", binary=False, check=check_gold, gold_is_an_answer=False)
 def ifeval_instructions(answer: str, example: Example) -> float:
     """The share of the instructions that is followed. Items count alike; the paper pools the instructions of all items."""
     return _share(verdicts(answer, example))
 
 
-@scorer("ifeval_instructions_loose", metric="instructions loose", binary=False, check=check_gold)
+@scorer(
+    "ifeval_instructions_loose", metric="instructions loose", binary=False, check=check_gold, gold_is_an_answer=False
+)
 def ifeval_instructions_loose(answer: str, example: Example) -> float:
     """The share of the instructions that is followed in some loose reading."""
     return _share(verdicts(answer, example, loose=True))

@@ -42,7 +42,7 @@ def check_gold(example: Example) -> None:
         raise ValueError("the gold's $ref leads back to itself without end") from None
 
 
-@scorer("json_schema", check=check_gold)
+@scorer("json_schema", check=check_gold, gold_is_an_answer=False)
 def json_schema(answer: str, example: Example) -> float:
     """1 when the answer parses as JSON and is valid; prose or a code fence around it is for `extract` to take away."""
     try:

@@ -28,6 +28,7 @@ class Scorer:
     of_completion: `mark` reads the completion (how it ended, its log-probabilities) rather than an extracted answer.
     bounded: marks lie in [0, 1]; without that only a guard can use them. kinds: the kinds of task it can mark.
     slow: marking takes long enough to be done beside the engine, in a thread of its own.
+    gold_is_an_answer: the gold, given as the answer, must earn full marks; not so where it is tests or a schema.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Scorer:
     bounded: bool = True
     kinds: tuple[str, ...] = ("generate",)
     slow: bool = False
+    gold_is_an_answer: bool = True
 
 
 M = TypeVar("M", Mark, CompletionMark)
@@ -67,6 +69,7 @@ def scorer(
     bounded: bool = True,
     kinds: Sequence[str] = ("generate",),
     slow: bool = False,
+    gold_is_an_answer: bool = True,
 ) -> Callable[[M], M]:
     """Register a mark function as `score: name`; what the rest means is said at `Scorer`.
 
@@ -77,7 +80,18 @@ def scorer(
 
     def register(mark: M) -> M:
         _SCORERS[name] = Scorer(
-            name, mark, metric, tuple(extract), binary, needs_answer, check, of_completion, bounded, tuple(kinds), slow
+            name,
+            mark,
+            metric,
+            tuple(extract),
+            binary,
+            needs_answer,
+            check,
+            of_completion,
+            bounded,
+            tuple(kinds),
+            slow,
+            gold_is_an_answer,
         )
         return mark
 

@@ -15,7 +15,7 @@ from evalkit.scorers.registry import scorer
 from evalkit.types import Completion, Example
 
 
-@scorer("rubric", metric="rubric score", binary=False, needs_answer=False, of_completion=True)
+@scorer("rubric", metric="rubric score", binary=False, needs_answer=False, of_completion=True, gold_is_an_answer=False)
 def rubric(completion: Completion, example: Example) -> float:
     """NaN: not told by the completion itself."""
     return math.nan
