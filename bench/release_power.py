@@ -84,7 +84,9 @@ def simulate(name: str, discordance: float, *, runs: int, seed: int = 0, lasting
     for run in range(runs):
         rng = np.random.default_rng([seed, run, round(1e6 * discordance)])
         frame = pd.concat([_samples(suite, discordance, lasting, rng) for suite in chosen.suites], ignore_index=True)
-        comparison = compare_records(frame, _NO_VERDICTS, manifest, level=policy.level, pools=policy.pools)
+        comparison = compare_records(
+            frame, _NO_VERDICTS, manifest, level=policy.level, pools=policy.pools, describe=False
+        )
         decision = decide(comparison, policy)
         go += decision.outcome == "go"
         passed.update(

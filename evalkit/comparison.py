@@ -58,11 +58,13 @@ def compare_records(
     *,
     level: float = 0.95,
     pools: Mapping[str, Sequence[str]] | None = None,
+    describe: bool = True,
 ) -> Comparison:
     """Every number of the report that does not depend on the policy's verdicts.
 
     samples, verdicts: as `records.samples_frame` and `records.verdicts_frame` give them; `manifest` says which suites
     were asked, in which role. level: of every interval, two-sided. pools: suites to be judged as one, by pool name.
+    describe: also what no gate reads: drift, and test-time compute.
     Raises InputError when a pool names a suite that the run has not.
     """
     paired = _pair(samples, manifest.suites)
@@ -94,8 +96,8 @@ def compare_records(
         missing=sum(suite.missing for suite in suites if not suite.advisory),
         failures={str(kind): int(count) for kind, count in failures.items()},
         cautions=manifest.cautions,
-        test_time=at_test_time(samples, manifest, level=level),
-        drift=measure_drift(samples, manifest.suites, level=level, seed=manifest.seed),
+        test_time=at_test_time(samples, manifest, level=level) if describe else (),
+        drift=measure_drift(samples, manifest.suites, level=level, seed=manifest.seed) if describe else (),
     )
 
 
