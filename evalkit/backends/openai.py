@@ -207,19 +207,10 @@ class OpenAIBackend:
         self._loop = self._thread = None
         if loop is None or thread is None:
             return
-        asyncio.run_coroutine_threadsafe(_finish(self._server), loop).result(timeout=30)
+        asyncio.run_coroutine_threadsafe(self._server.close(), loop).result(timeout=30)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(timeout=30)
         loop.close()
-
-
-async def _finish(server: Server) -> None:
-    """Close the connections, and end what the client left running: a half-open connect outlives the call that wanted it."""
-    await server.close()
-    left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-    for task in left:
-        task.cancel()
-    await asyncio.gather(*left, return_exceptions=True)
 
 
 def _format(spec: ModelSpec) -> str:
