@@ -180,7 +180,9 @@ HUB = {"dataset_path": "somebody/colours", "dataset_name": "plain", "dataset_kwa
 
 def test_a_data_set_that_cannot_be_had_offline_says_what_to_do(harness):
     write_task(harness, "sky", COLOURS, **CHOICE, **HUB)
-    with pytest.raises(InputError, match=r"lm_eval\.task: 'sky' cannot be loaded: .*; without a network, set EVALKIT_DATA"):
+    with pytest.raises(
+        InputError, match=r"lm_eval\.task: 'sky' cannot be loaded: .*; without a network, set EVALKIT_DATA"
+    ):
         load(harness, lm_eval("sky"))
 
 
@@ -200,7 +202,9 @@ def test_a_mirror_of_the_hub_is_read_in_its_place(harness, tmp_path, monkeypatch
 def test_a_mirror_without_the_data_set_says_where_it_was_looked_for(harness, tmp_path, monkeypatch):
     write_task(harness, "sky", COLOURS, **CHOICE, **HUB)
     monkeypatch.setenv("EVALKIT_DATA", str(tmp_path))
-    with pytest.raises(InputError, match=r"EVALKIT_DATA is set, and holds no .*/somebody/colours/plain/<split>\.parquet"):
+    with pytest.raises(
+        InputError, match=r"EVALKIT_DATA is set, and holds no .*/somebody/colours/plain/<split>\.parquet"
+    ):
         load(harness, lm_eval("sky"))
 
 
@@ -277,8 +281,6 @@ def scored(*logprobs):
     from evalkit.types import Completion
 
     return Completion("", logprobs=logprobs, greedy=(True,) * len(logprobs))
-
-
 
 
 def test_tasks_that_run_what_a_model_wrote_need_a_waiver(harness, monkeypatch):
