@@ -90,6 +90,12 @@ def test_a_folder_that_is_not_there_is_named(tmp_path, harness):
         load(tmp_path / "absent", lm_eval("sky"))
 
 
+def test_without_the_harness_it_is_said_how_to_install_it(harness, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(InputError, match=r"lm_eval: .*not installed; pip install 'evalkit-gate\[lm-eval\]'"):
+        load(harness, lm_eval("sky"))
+
+
 def test_paths_are_relative_to_the_suite_file(tmp_path, harness):
     from evalkit.tasks import load_suite
 
@@ -379,6 +385,7 @@ def test_what_the_suite_file_states_comes_first(harness):
     write_task(harness, "sums", SUMS, **GENERATE)
     task = load(harness, {"sampling": {"max_tokens": 5}, **lm_eval("sums", repeats=4)}).tasks[0]
     assert (task.sampling.max_tokens, task.sampling.n, task.sampling.stop) == (5, 4, ("\n\n",))
+    assert load(harness, {"sampling": {"stop": []}, **lm_eval("sums")}).tasks[0].sampling.stop == ()
 
 
 # --- surroundings ---------------------------------------------------------------------------------------------------

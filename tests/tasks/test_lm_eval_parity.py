@@ -208,3 +208,27 @@ def test_documents_that_a_task_changes_while_building_are_built_alike_in_both_fo
     write_task(harness, "sums", SUMS, **{**GENERATE, "doc_to_text": "!function own.text"})
     (question,) = load(harness, lm_eval("sums")).tasks[0].examples[0].questions
     assert question.plain.prompt == question.messages[-1].content == "1 + 1 =?"
+
+
+def test_where_a_tokenizer_adds_a_first_token_the_harness_gives_two_to_a_rolled_text_and_evalkit_one():
+    """What docs/lm-eval.md says of both."""
+    pytest.importorskip("lm_eval")
+    pytest.importorskip("transformers")
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast
+
+    from evalkit.backends.rendering import Renderer
+    from evalkit.types import Request, Sampling
+
+    words = Tokenizer(models.WordLevel({"<s>": 0, "</s>": 1, "a": 2, "b": 3}))
+    words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    words.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 0)])
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=words, bos_token="<s>", eos_token="</s>")
+    # `VLLM.loglikelihood_rolling` in two lines; the class itself needs an engine.
+    from lm_eval.utils import get_rolling_token_windows
+
+    (window,) = get_rolling_token_windows(tokenizer("a b a").input_ids, tokenizer.bos_token_id, 62, 1)
+    assert window == ([0, 0, 2, 3], [0, 2, 3, 2]), "the second of the two is among what is scored"
+    request = Request("base", "s", "t", "0", (), Sampling(), text="a b a")
+    (span,) = Renderer(tokenizer, limit=64).render(request).spans
+    assert (span.ids, span.start) == ((0, 2, 3, 2), 1)

@@ -102,7 +102,7 @@ class HarnessMarker:
             Instance(self._leaf.OUTPUT_TYPE, doc, arguments=(), idx=place, resps=[sample[place] for sample in told])
             for place in range(len(told[0]))
         ]
-        with quiet(), compiled_once():
+        with quiet("lm_eval"), compiled_once():
             self._filter.apply(instances)
             filtered = [instance.filtered_resps[self._filter.name] for instance in instances]
             found = self._one_of(self._leaf.process_results(doc, list(filtered)))

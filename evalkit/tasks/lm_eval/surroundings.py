@@ -29,16 +29,19 @@ _READERS = ("json", "csv", "parquet", "arrow", "text")
 @contextlib.contextmanager
 def harness_at_work(where: str) -> Iterator[None]:
     """While tasks are loaded: all of the below at once. Afterwards everything is as it was."""
-    with _seeded(), quiet(), compiled_once(), _mirrored(where):
+    with _seeded(), quiet("lm_eval", "lm-eval", "datasets", "evaluate"), compiled_once(), _mirrored(where):
         yield
 
 
 @contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Its log, its progress bars and what tasks print would run into ours. Errors are raised, and still show."""
+def quiet(*names: str) -> Iterator[None]:
+    """Its log, its progress bars and what tasks print would run into ours. Errors are raised, and still show.
+
+    names: the loggers that are silenced; each costs a walk over all loggers of the process.
+    """
     import datasets
 
-    loggers = [logging.getLogger(name) for name in ("lm_eval", "lm-eval", "datasets", "evaluate")]
+    loggers = [logging.getLogger(name) for name in names]
     levels = [logger.level for logger in loggers]
     had_bars = not datasets.are_progress_bars_disabled()
     for logger in loggers:
