@@ -10,7 +10,7 @@ from evalkit import api
 from evalkit.config import ModelSpec, SuiteSpec
 from evalkit.types import Completion
 from evalkit.yamlfile import validate
-from tests.harness_tasks import lm_eval, load, suite
+from tests.harness_tasks import CHOICE, COLOURS, lm_eval, load, suite, write_task, write_yaml
 from tests.hub_mirror import write_mirror
 
 
@@ -55,6 +55,19 @@ def test_gsm8k_marks_recorded_solutions_as_their_labels_do(harness, mirror, reco
     assert found == {id_: labels[id_] for id_ in found}
     assert len(found) == 300 and 0.1 < np.mean(list(found.values())) < 0.5
     assert samples["prompt"].str.count("Question: ").eq(6).all(), "five examples and the question itself"
+
+
+def test_a_group_of_ones_own_may_name_built_in_tasks(harness, mirror, recorded):
+    rows = [
+        {name: row[name] for name in ("question", "answer")} for row in rows_of(recorded / "tasks" / "gsm8k_test.jsonl")
+    ]
+    mirror({f"openai/gsm8k/main/{split}.jsonl": rows[:8] for split in ("test", "train")})
+    write_task(harness, "sky", COLOURS, **CHOICE)
+    write_yaml(harness / "_both.yaml", {"group": "both", "task": ["sky", "gsm8k"]})
+    assert [(task.name, len(task.examples)) for task in load(harness, lm_eval("both")).tasks] == [
+        ("sky", 4),
+        ("gsm8k", 8),
+    ]
 
 
 def test_mmlu_expands_to_57_subjects_and_marks_recorded_letters(harness, mirror, recorded):
