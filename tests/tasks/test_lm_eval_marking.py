@@ -145,6 +145,18 @@ def test_a_metric_that_changes_the_document_finds_it_whole_for_the_other_model(h
     assert run_.samples["failure"].isna().all()
 
 
+def test_a_metric_that_draws_marks_the_same_text_the_same(harness, fake):
+    import random
+
+    own(harness, "import random, numpy; return {'share': (random.random() + numpy.random.rand()) / 2}")
+    before = random.getstate()
+    other = ModelSpec(name="n", backend="fake", model="n")
+    samples = api.run_comparison(MODEL, other, suites=[suite(harness, lm_eval("sums"))]).samples
+    assert random.getstate() == before
+    marks = [list(samples.query("arm == @arm").sort_values("id")["value"]) for arm in ("base", "tuned")]
+    assert marks[0] == marks[1]
+
+
 def test_what_a_metric_prints_does_not_show(harness, fake, capfd):
     own(harness, "print('marking'); return {'share': 1.0}")
     run(harness, lm_eval("sums"))

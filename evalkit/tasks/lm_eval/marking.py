@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from evalkit.tasks.lm_eval.surroundings import compiled_once, quiet
+from evalkit.tasks.lm_eval.surroundings import compiled_once, quiet, seeded
 from evalkit.tasks.native import read_option
 from evalkit.tasks.task import LETTERS
 from evalkit.types import Completion, Example, Failure, InputError, Score
@@ -102,7 +102,7 @@ class HarnessMarker:
             Instance(self._leaf.OUTPUT_TYPE, doc, arguments=(), idx=place, resps=[sample[place] for sample in told])
             for place in range(len(told[0]))
         ]
-        with quiet("lm_eval"), compiled_once():
+        with seeded(), quiet("lm_eval"), compiled_once():
             self._filter.apply(instances)
             filtered = [instance.filtered_resps[self._filter.name] for instance in instances]
             found = self._one_of(self._leaf.process_results(doc, list(filtered)))

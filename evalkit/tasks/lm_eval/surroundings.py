@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import random
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -29,7 +30,7 @@ _READERS = ("json", "csv", "parquet", "arrow", "text")
 @contextlib.contextmanager
 def harness_at_work(where: str) -> Iterator[None]:
     """While tasks are loaded: all of the below at once. Afterwards everything is as it was."""
-    with _seeded(), quiet("lm_eval", "lm-eval", "datasets", "evaluate"), compiled_once(), _mirrored(where):
+    with seeded(), quiet("lm_eval", "lm-eval", "datasets", "evaluate"), compiled_once(), _mirrored(where):
         yield
 
 
@@ -78,16 +79,26 @@ def _compiler() -> Callable[..., Any]:
 
 
 @contextlib.contextmanager
-def _seeded() -> Iterator[None]:
-    """Global generators as the harness sets them, for tasks that shuffle while loading."""
+def seeded() -> Iterator[None]:
+    """Generators as the harness sets them: tasks shuffle while loading, and some metrics draw.
+
+    Ifeval's metric asks langdetect, whose draws the harness leaves unseeded: the same text could win for one model and
+    lose for the other.
+    """
     state, numpy_state = random.getstate(), np.random.get_state()
     random.seed(_SEED)
     np.random.seed(_NUMPY_SEED)
+    langdetect = sys.modules.get("langdetect.detector_factory")
+    before = langdetect.DetectorFactory.seed if langdetect else None
+    if langdetect:
+        langdetect.DetectorFactory.seed = _SEED
     try:
         yield
     finally:
         random.setstate(state)
         np.random.set_state(numpy_state)
+        if langdetect:
+            langdetect.DetectorFactory.seed = before
 
 
 @contextlib.contextmanager
