@@ -38,7 +38,8 @@ class Fake:
             return refused
         prompt = "\n".join(f"{m.role}: {m.content}" for m in request.messages)
         seed = request.sampling.seed if request.sampling.temperature else None
-        return Prepared(request, prompt, key=repr((self._spec.model, prompt, seed, request.options, request.replicate)))
+        asked = (prompt, request.text, request.options)
+        return Prepared(request, prompt, key=repr((self._spec.model, asked, seed, request.replicate)))
 
     def start(self, progress: Progress) -> None:
         if self._script.cannot_start:
