@@ -14,7 +14,7 @@ from evalkit.judging import ORDERS, grade_request, judge_requests, read_grade, r
 from evalkit.records import Records
 from evalkit.requests import Item, complete_sampling, next_turn
 from evalkit.scorers import is_slow, score_samples
-from evalkit.scorers.reasoning import split_reasoning
+from evalkit.scorers.reasoning import cut_at_stops, split_reasoning
 from evalkit.tasks import Suite
 from evalkit.types import ARMS, Completion, Failure, Order, Phase, Prepared, Request, Score, Verdict
 
@@ -70,7 +70,11 @@ class Landing:
         """Take one answer: ask its next turn, or score and record it when all that belongs to it is there."""
         place = (request.suite, request.task, request.example_id)
         item = self._items[place]
-        completion = split_reasoning(completion, self._specs[request.model].reasoning, prepared)
+        model = self._specs[request.model]
+        if model.reasoning is not None:
+            completion = split_reasoning(completion, model.reasoning, prepared)
+            stops = complete_sampling(model.sampling, item.task.sampling).stop
+            completion = cut_at_stops(completion, stops) if completion.failure is None else completion
         if item.example.follow_ups:
             whole = self._after_turn(item, place, request, completion)
             if whole is None:

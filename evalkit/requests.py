@@ -51,8 +51,9 @@ def requests_for(
     """
     task, example = item.task, item.example
     sampling = complete_sampling(model.sampling, task.sampling)
-    if model.reasoning is not None:  # room for the trace, on top of the answer's own
-        sampling = dataclasses.replace(sampling, max_tokens=sampling.max_tokens + thinking)
+    if model.reasoning is not None:
+        # Room for the trace, on top of the answer's own. A stop string would end the trace: it is applied to the answer.
+        sampling = dataclasses.replace(sampling, max_tokens=sampling.max_tokens + thinking, stop=())
     questions = task.questions(example)
     asked = [[(turn.role, turn.content) for turn in one.messages] or one.plain for one in questions]
     for sample in range(task.samples(sampling.n)):

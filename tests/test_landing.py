@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from evalkit import api
-from evalkit.config import JudgeSpec, ModelSpec, SuiteSpec
+from evalkit.config import JudgeSpec, ModelSpec, ReasoningSpec, SuiteSpec
 from evalkit.landing import Landing
 from evalkit.records import Records, samples_frame
 from evalkit.requests import draw, requests_for
@@ -358,3 +358,15 @@ def test_a_suite_that_only_a_judge_reads_says_so_before_anything_is_asked(fake, 
     models = [ModelSpec(name=name, backend="fake", model=name) for name in ("w1", "w2")]
     got = api.run_comparison(*models, suites=[suite])
     assert "suite 'open' is read by a judge alone, and none was named: --judge" in got.comparison.cautions
+
+
+def test_stop_strings_end_the_answer_of_a_reasoning_model_and_never_its_trace(fake, tmp_path):
+    fake.answer = lambda r: "<think>one\n\ntwo</think>\n42\n\nQuestion: another" if r.model == "tuned" else "42"
+    (tmp_path / "rows.jsonl").write_text('{"id": "1", "q": "a"}\n')
+    task = {"data": "rows.jsonl", "prompt": "{{ q }}", "answer": "42", "score": "exact", "sampling": {"stop": ["\n\n"]}}
+    suite = validate(SuiteSpec, {"name": "s", "tasks": [task]}).model_copy(update={"folder": str(tmp_path)})
+    models = {**MODELS, "tuned": MODELS["tuned"].model_copy(update={"reasoning": ReasoningSpec(budget=8)})}
+    got = run(suite, models=models)
+    assert {r.model: r.sampling.stop for r in fake.generated} == {"base": ("\n\n",), "tuned": ()}
+    mine = got.samples[got.samples["arm"] == "tuned"].iloc[0]
+    assert (mine["text"], mine["reasoning"], mine["value"]) == ("42", "one\n\ntwo", 1.0)

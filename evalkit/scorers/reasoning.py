@@ -7,6 +7,7 @@ quotes its own markers, and one that the template opened in the prompt all end t
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 from evalkit.config import ReasoningSpec
 from evalkit.types import Completion, Prepared
@@ -30,6 +31,14 @@ def split_reasoning(
         return completion
     kept = _joined(completion.reasoning, _bare(trace, markers))
     return dataclasses.replace(completion, reasoning=kept, text=answer.strip())
+
+
+def cut_at_stops(completion: Completion, stops: Sequence[str]) -> Completion:
+    """The answer up to its first stop string, which for a reasoning model no engine was told: it would end a trace too."""
+    found = [place for place in (completion.text.find(stop) for stop in stops if stop) if place >= 0]
+    if not found:
+        return completion
+    return dataclasses.replace(completion, text=completion.text[: min(found)], finish_reason="stop")
 
 
 def _opened_before(completion: Completion, markers: ReasoningSpec, prepared: Prepared | None) -> bool:
