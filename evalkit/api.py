@@ -171,7 +171,10 @@ def run_comparison(
     )
     cautions += collected.cautions
     models = {arm: getattr(manifest, arm) for arm in ARMS}
-    cautions += (*fidelity_cautions(models, samples_frame(table)), *reasoning_cautions(models, manifest.suites))
+    cautions += (
+        *fidelity_cautions(models, samples_frame(table), manifest.suites),
+        *reasoning_cautions(models, manifest.suites),
+    )
     run = _decide(dataclasses.replace(manifest, cautions=cautions), inputs.policy, table, None)
     if out is not None:
         progress.phase("writing the report")
@@ -272,6 +275,7 @@ def _suite_record(suite: Suite, items: Sequence[Item], specs: Mapping[str, Model
                 bounded=how.bounded,
                 temperature={arm: one.temperature for arm, one in sampling.items()},
                 separate=how.separate and not any(example.follow_ups for example in task.examples),
+                turns=1 + max((len(example.follow_ups) for example in task.examples), default=0),
                 votes=how.votes,
             )
         )

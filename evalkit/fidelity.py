@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -24,9 +24,15 @@ _SAME_FOR_BOTH = {
 }
 
 
-def fidelity_cautions(models: Mapping[str, ModelRecord], samples: pd.DataFrame) -> tuple[str, ...]:
-    """What stands between the arms besides their weights, in words. `models` by arm; `samples` as stored."""
-    return tuple(_cautions(models["base"], models["tuned"], samples))
+def fidelity_cautions(
+    models: Mapping[str, ModelRecord], samples: pd.DataFrame, suites: Sequence[SuiteRecord] = ()
+) -> tuple[str, ...]:
+    """What stands between the arms besides their weights, in words. `models` by arm; `samples` as stored.
+
+    suites: which tasks go on over several turns. There a prompt holds the model's own earlier answers, and is not compared.
+    """
+    talks = {(suite.name, task.name) for suite in suites for task in suite.tasks if task.turns > 1}
+    return tuple(_cautions(models["base"], models["tuned"], samples, talks))
 
 
 ENOUGH_SAMPLES = 4
@@ -81,7 +87,9 @@ def _suites_where(suites: Sequence[SuiteRecord], holds: Callable[[TaskRecord], b
     return ", ".join(named)
 
 
-def _cautions(base: ModelRecord, tuned: ModelRecord, samples: pd.DataFrame) -> Iterator[str]:
+def _cautions(
+    base: ModelRecord, tuned: ModelRecord, samples: pd.DataFrame, talks: Collection[tuple[str, str]]
+) -> Iterator[str]:
     recorded = "replay" in (base.backend, tuned.backend)
     for field, words in _SAME_FOR_BOTH.items():
         first, second = getattr(base, field), getattr(tuned, field)
@@ -97,9 +105,10 @@ def _cautions(base: ModelRecord, tuned: ModelRecord, samples: pd.DataFrame) -> I
     pairs = [(sides["base"], sides["tuned"]) for sides in answers.values() if len(sides) == 2]
     if not pairs:
         return
-    differing = sum(first["prompt"] != second["prompt"] for first, second in pairs)
+    asked = [pair for pair in pairs if (pair[0]["suite"], pair[0]["task"]) not in talks]
+    differing = sum(first["prompt"] != second["prompt"] for first, second in asked)
     if differing and not recorded:
-        yield f"the rendered prompts of base and tuned differ on {differing} of {len(pairs)} samples"
+        yield f"the rendered prompts of base and tuned differ on {differing} of {len(asked)} samples"
     if all(_answer(first) == _answer(second) for first, second in pairs):
         what = "the adapter changed nothing" if tuned.adapter else "the two models answered alike"
         yield f"{what}: every one of {len(pairs)} answers is the same in base and tuned"

@@ -313,7 +313,7 @@ class TaskRecord:
 
     bounded: its scores lie in [0, 1]. temperature: by arm, where its answers are generated. separate: each sample is
     one reply with a mark of its own; not so where turns follow, or where a task source marks all samples of an item as
-    one. votes: over what samples can be found to agree, the extracted "answer" or the "box" in it; None over nothing.
+    one. turns: the most that an item has; the prompts of later ones hold the model's own answers. votes: over what samples can be found to agree, the extracted "answer" or the "box" in it; None over nothing.
     """
 
     name: str
@@ -327,6 +327,7 @@ class TaskRecord:
     bounded: bool = True
     temperature: Mapping[str, float] = field(default_factory=dict)
     separate: bool = True
+    turns: int = 1
     votes: Votes | None = None
 
 

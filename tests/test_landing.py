@@ -370,3 +370,8 @@ def test_stop_strings_end_the_answer_of_a_reasoning_model_and_never_its_trace(fa
     assert {r.model: r.sampling.stop for r in fake.generated} == {"base": ("\n\n",), "tuned": ()}
     mine = got.samples[got.samples["arm"] == "tuned"].iloc[0]
     assert (mine["text"], mine["reasoning"], mine["value"]) == ("42", "one\n\ntwo", 1.0)
+
+
+def test_prompts_of_later_turns_hold_own_answers_and_are_no_difference_between_the_models(fake, suite):
+    fake.answer = echo
+    assert not [caution for caution in run(suite(turns=2)).comparison.cautions if "prompts" in caution]
