@@ -26,6 +26,10 @@ Exam = Literal["passed", "failed", "none"]
 
 ARMS = ("base", "tuned")
 
+LOST_TO_FORM = ("unparsed", "unextracted")
+"""The causes of an answer that was lost to its form: none could be read, or the right one stands elsewhere. An answer cut
+off at the token limit is not among them: it never came to an end, in any form."""
+
 
 class EvalkitError(Exception):
     """Root of everything evalkit raises on purpose."""
@@ -336,6 +340,16 @@ class JudgeRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class TrainingFile:
+    """One file that an arm was trained on, as it was when items were looked up in it. size: in bytes."""
+
+    arm: str
+    path: str
+    size: int
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
 class Phase:
     """Where the time went: one row per phase of the run."""
 
@@ -366,6 +380,7 @@ class Manifest:
     limit: int | None = None
     phases: tuple[Phase, ...] = ()
     cautions: tuple[str, ...] = ()
+    train_data: tuple[TrainingFile, ...] = ()
 
 
 # --- what follows from it --------------------------------------------------------------------------------------
@@ -418,11 +433,29 @@ class TaskResult:
 
 
 @dataclass(frozen=True, slots=True)
+class Overlap:
+    """How many of a suite's items stand in training data, of the `n` scored on both sides.
+
+    checked: training files were given, of either arm. Without any, every item is unknown: nothing says it is clean.
+    flagged: items of which so much stands in them that they count as overlapping. unknown: items too short to tell.
+    delta_without: the difference on the items known to be free of overlap; None where none is flagged.
+    """
+
+    checked: bool = False
+    flagged: int = 0
+    unknown: int = 0
+    n: int = 0
+    delta_without: Estimate | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class SuiteResult(TaskResult):
     """A suite's paired outcome: its tasks' items pooled, or averaged by task where `aggregate: macro`.
 
     rate: for a guard, tuned's own rate with its interval; None where the metric is no rate. guard: the suite's own
     limits, by name (`max_rate`, `max_increase`). bounded: its scores lie in [0, 1], so that differences are points.
+    without_format: the difference on the items of which neither arm's answer was lost to its form; None where none was,
+    and for guards. lost_to_form: how many of the `n` items each arm lost so, by arm; an item may count for both.
     """
 
     role: Role = "retain"
@@ -433,6 +466,9 @@ class SuiteResult(TaskResult):
     rate: Estimate | None = None
     guard: Mapping[str, float | None] = field(default_factory=dict)
     bounded: bool = True
+    without_format: Estimate | None = None
+    lost_to_form: Mapping[str, int] = field(default_factory=dict)
+    overlap: Overlap = Overlap()
 
 
 @dataclass(frozen=True, slots=True)
@@ -492,12 +528,16 @@ class Gate:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The outcome, gate by gate. Incomplete runs are never `go`."""
+    """The outcome, gate by gate. Incomplete runs are never `go`.
+
+    cautions: gates that would fall out otherwise with some items set aside. They change no verdict.
+    """
 
     outcome: Outcome
     complete: bool
     gates: tuple[Gate, ...]
     reasons: tuple[str, ...]
+    cautions: tuple[str, ...] = ()
 
 
 # --- what long work reports as it goes -------------------------------------------------------------------------

@@ -163,6 +163,7 @@ def test_a_hundred_thousand_items_are_paired_without_a_python_loop_over_them():
             "suite": "s", "task": "t", "id": np.tile(np.arange(n).astype(str), 2),
             "arm": np.repeat(["base", "tuned"], n), "sample": 0, "group": None, "metric": "accuracy",
             "value": rng.integers(0, 2, 2 * n).astype(float), "cause": None, "failure": None,
+            "overlap": np.nan,
         }
     )  # fmt: skip
     empty = verdicts_frame(Records().table())

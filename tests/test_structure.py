@@ -14,8 +14,8 @@ PACKAGE = Path(evalkit.__file__).parent
 # A room may import from rooms of a lower rank, and from itself. Leaves that know only the nouns come first.
 RANK = {
     "types": 0, "yamlfile": 1, "config": 2, "statistics": 1, "catalog": 3, "records": 3, "cache": 3, "provenance": 3, "tasks": 4,
-    "backends": 5, "contamination": 5, "scorers": 5, "judging": 6, "requests": 6, "inputs": 7, "serve": 7, "landing": 7,
-    "schedule": 8, "comparison": 9,
+    "backends": 5, "contamination": 6, "scorers": 5, "judging": 6, "requests": 6, "pairing": 6, "inputs": 7, "serve": 7,
+    "landing": 7, "setaside": 7, "schedule": 8, "comparison": 9,
     "fidelity": 9, "gate": 10, "report": 11, "api": 12, "cli": 13, "__main__": 14,
 }  # fmt: skip
 
