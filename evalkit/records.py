@@ -167,9 +167,7 @@ def _describe(failure: Failure | None) -> str | None:
     return f"{failure.kind}: {failure.message}" if failure else None
 
 
-def with_overlaps(
-    table: pa.Table, shares: Mapping[str, Mapping[tuple[str, str, str], float | None]]
-) -> pa.Table:
+def with_overlaps(table: pa.Table, shares: Mapping[str, Mapping[tuple[str, str, str], float | None]]) -> pa.Table:
     """The table with the column `overlap` filled. shares: by arm, then by (suite, task, id)."""
     columns = (table[name].to_pylist() for name in ("suite", "task", "id", "arm"))
     none: dict[tuple[str, str, str], float | None] = {}

@@ -10,9 +10,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from evalkit.contamination import FLAGGED_FROM
 from evalkit.pairing import PairedScores
-from evalkit.types import ARMS, Estimate, Overlap
+from evalkit.types import ARMS, FLAGGED_FROM, Estimate, Overlap
 
 Difference = Callable[[Sequence[PairedScores]], Estimate]
 """How a suite's parts (its tasks) make its difference: pooled, or averaged by task."""

@@ -30,6 +30,10 @@ LOST_TO_FORM = ("unparsed", "unextracted")
 """The causes of an answer that was lost to its form: none could be read, or the right one stands elsewhere. An answer cut
 off at the token limit is not among them: it never came to an end, in any form."""
 
+FLAGGED_FROM = 0.2
+"""Share from which an item counts as overlapping: below it Llama 2 calls a sample clean. Low on purpose: a question seen
+in training is often only part of what is asked (options, instructions), and the items left over should be free of doubt."""
+
 
 class EvalkitError(Exception):
     """Root of everything evalkit raises on purpose."""
@@ -446,6 +450,13 @@ class Overlap:
     unknown: int = 0
     n: int = 0
     delta_without: Estimate | None = None
+
+    @property
+    def status(self) -> Literal["overlap", "none_found", "unknown"]:
+        """In a word; unknown where nothing was looked up, or no item is long enough to be. Never "clean"."""
+        if self.flagged:
+            return "overlap"
+        return "none_found" if self.checked and self.unknown < self.n else "unknown"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,15 +10,10 @@ import numpy as np
 from evalkit.contamination.items import SHORTEST, ItemKey, Sought
 from evalkit.contamination.training import FLAG, training_texts
 from evalkit.contamination.words import word_hashes
-from evalkit.types import Example, Progress, Silent
+from evalkit.tasks.task import LETTERS
+from evalkit.types import FLAGGED_FROM, Example, Progress, Silent
 
 __all__ = ["FLAGGED_FROM", "SHORTEST", "ItemKey", "item_texts", "overlaps"]
-
-FLAGGED_FROM = 0.2
-"""Share from which an item counts as overlapping: below it Llama 2 calls a sample clean. Low on purpose: a question seen
-in training is often only part of what is asked (options, instructions), and the items left over should be free of doubt."""
-
-_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 def overlaps(
@@ -57,6 +52,9 @@ def item_texts(example: Example) -> tuple[str, ...]:
     asked = next((message.content for message in reversed(example.messages) if message.role == "user"), "")
     if not example.choices:
         return (asked, example.answer or "")
-    lettered = "\n".join(f"{_LETTERS[at]}. {text}" for at, text in enumerate(example.choices))
-    gold = example.choices[_LETTERS.index(example.answer)] if example.answer else ""
-    return (*asked.split(lettered), gold)
+    options = dict(zip(LETTERS, example.choices, strict=False))
+    lettered = "\n".join(f"{letter}. {text}" for letter, text in options.items())
+    # Letters, several joined by commas; or, from a task source, the option's text itself.
+    letters = (example.answer or "").split(",")
+    golds = [options[one] for one in letters] if options.keys() >= set(letters) else [example.answer or ""]
+    return (*asked.split(lettered), *golds)

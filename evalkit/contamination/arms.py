@@ -46,9 +46,7 @@ def training_files(specs: Mapping[str, ModelSpec], said: Sequence[str | Path]) -
     return found
 
 
-def scan(
-    suites: Sequence[Suite], files: Mapping[str, Sequence[Path]], hashes: FileHashes, progress: Progress
-) -> Scan:
+def scan(suites: Sequence[Suite], files: Mapping[str, Sequence[Path]], hashes: FileHashes, progress: Progress) -> Scan:
     """Look every item of the suites up in each arm's files. Raises InputError naming file and line.
 
     Whole tasks, whatever a limit draws of them: what is a task's own wording is told from all of its items.
@@ -65,6 +63,8 @@ def scan(
         arm: overlaps(items, mine, progress=progress, asked_by=f"training data of {arm}") for arm, mine in files.items()
     }
     records = tuple(
-        TrainingFile(arm, str(path), path.stat().st_size, hashes.of(path)) for arm, mine in files.items() for path in mine
+        TrainingFile(arm, str(path), path.stat().st_size, hashes.of(path))
+        for arm, mine in files.items()
+        for path in mine
     )
     return Scan(shares, records)

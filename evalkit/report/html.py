@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from evalkit.catalog import builtin_folder
-from evalkit.report import numbers, origins, plots, text, view, words
+from evalkit.report import numbers, origins, plots, setaside, text, view, words
 from evalkit.report.embed import embed
 from evalkit.report.items import item_frame
 from evalkit.types import Comparison, Decision, Manifest
@@ -33,13 +33,16 @@ def render_html(comparison: Comparison, decision: Decision, manifest: Manifest, 
         headline=words.headline(decision),
         sentence=words.sentence(comparison, decision),
         remedies=words.remedies(decision),
-        cautions=list(dict.fromkeys([*comparison.cautions, *manifest.cautions])),
+        cautions=words.cautions(comparison, decision, manifest),
         groups=plots.forest_groups(comparison, decision),
         plane=plots.gain_tax_plane(comparison, decision),
         tally=view.tally(decision),
         suites=view.suite_views(comparison, decision),
         graded=any(not task.binary for suite in manifest.suites for task in suite.tasks),
         causes=view.causes(comparison),
+        form=setaside.form_lines(comparison),
+        training_data=setaside.training_data(comparison, manifest),
+        overlap=setaside.overlap_lines(comparison) if manifest.train_data else [],
         drift=view.drift(table),
         facts=origins.model_facts(manifest),
         commands_json=json.dumps(origins.commands(manifest)),
@@ -66,6 +69,7 @@ def _environment() -> Any:
         "gate_limit": words.gate_limit,
         "gate_name": words.gate_name,
         "gate_numbers": words.gate_numbers,
+        "megabytes": setaside.megabytes,
         "interval": numbers.interval,
         "percent": numbers.percent,
         "pp": numbers.pp,

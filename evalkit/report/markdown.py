@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 
 from evalkit.report.numbers import count, difference, percent, rate
+from evalkit.report.setaside import overlap_notes, training_data
 from evalkit.report.summary import combined, gates_of
 from evalkit.report.text import one_line
 from evalkit.report.words import (
     VERDICTS,
+    cautions,
     gate_limit,
     gate_name,
     gate_numbers,
@@ -36,7 +38,8 @@ def summary_markdown(comparison: Comparison, decision: Decision, manifest: Manif
     lines += _suites(comparison, decision)
     lines += _gates(decision)
     lines += _judges(comparison.judges)
-    lines += _bullets("Cautions", list(dict.fromkeys([*comparison.cautions, *manifest.cautions])))
+    lines += _training_data(comparison, manifest)
+    lines += _bullets("Cautions", cautions(comparison, decision, manifest))
     lines.append(f"Run {plain(manifest.run_id)}, {plain(manifest.created)}. Answers and evidence: `report.html`.")
     return "\n".join(lines) + "\n"
 
@@ -103,6 +106,11 @@ def _judges(judges: tuple[JudgeResult, ...]) -> list[str]:
             f"{flips}, {count(judge.unscored)} unscored.{standing}"
         )
     return [*lines, ""] if lines else []
+
+
+def _training_data(comparison: Comparison, manifest: Manifest) -> list[str]:
+    notes = [f"- {plain(note)}" for note in overlap_notes(comparison)]
+    return [f"**Training data** {plain(training_data(comparison, manifest))}", "", *notes, *([""] if notes else [])]
 
 
 def _bullets(title: str, texts: list[str]) -> list[str]:
