@@ -26,14 +26,16 @@ class Counted:
 
 @dataclass(frozen=True, slots=True)
 class FormLine:
-    """A suite's difference as measured, and what is left of it without the items whose answer was out of form."""
+    """A suite's difference as measured, and what is left of it without the items whose answer was out of form.
+
+    by_arm: whose answers those were, only of arms that lost any.
+    """
 
     suite: str
     measured: str
     left: str
     either: Counted
-    base: Counted
-    tuned: Counted
+    by_arm: dict[str, Counted]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +61,9 @@ def _form_line(suite: SuiteResult, left: Estimate) -> FormLine:
     def counted(whose: str, items: int) -> Counted:
         return Counted(items, samples_link(suite=suite.name, form=whose))
 
-    by_arm = {arm: counted(arm, suite.lost_to_form[arm]) for arm in ARMS}
+    by_arm = {arm: counted(arm, items) for arm, items in suite.lost_to_form.items() if items}
     either = counted("either", suite.n - left.n)
-    return FormLine(suite.name, difference(suite.delta), _left(left), either, by_arm["base"], by_arm["tuned"])
+    return FormLine(suite.name, difference(suite.delta), _left(left), either, by_arm)
 
 
 def overlap_lines(comparison: Comparison) -> list[OverlapLine]:
@@ -88,20 +90,20 @@ def training_data(comparison: Comparison, manifest: Manifest) -> str:
     if not manifest.train_data:
         return "Unknown: no training data was given, so nothing says whether items stand in it."
     flagged, unknown = sum(one.flagged for one in overlaps), sum(one.unknown for one in overlaps)
-    known = sum(one.n for one in overlaps) - unknown
+    n = sum(one.n for one in overlaps)
     where = searched(manifest.train_data)
     short = f"; {count(unknown)} too short to tell" if unknown else ""
-    if not known:
+    if n == unknown:
         return f"Unknown: none of {_items(unknown)} is long enough to be looked up in {where}."
     if not flagged:
-        return f"No overlap found in {where} for {_items(known)}{short}."
-    return f"{_items(flagged)} of {count(known)} overlap with {where}{short}."
+        return f"No overlap found in {where} for {_items(n - unknown)}{short}."
+    return f"{count(flagged)} of {_items(n)} overlap with {where}{short}."
 
 
 def overlap_notes(comparison: Comparison) -> list[str]:
     """A line for each suite with items in training data, with the difference on the others."""
     return [
-        f"{line.suite}: {line.flagged.words} of {count(line.n)} in training data; {line.without} on the "
+        f"{line.suite}: {count(line.flagged.items)} of {_items(line.n)} in training data; {line.without} on the "
         f"{count(line.left)} known to be free of it, {line.measured} on all"
         for line in overlap_lines(comparison)
         if line.flagged.items
