@@ -9,7 +9,9 @@ import sys
 
 import pytest
 
-from evalkit.comparison import compare_records
+from evalkit.comparison import compare_records, with_set_aside
+from evalkit.config import PolicySpec
+from evalkit.gate import decide
 from evalkit.records import Records, samples_frame, verdicts_frame
 from evalkit.statistics import tango_interval
 from evalkit.types import (
@@ -105,6 +107,43 @@ def test_tasks_that_count_alike_still_do_without_what_is_set_aside():
 def test_where_everything_was_lost_to_form_nothing_is_left_and_no_number_is_made_up():
     left = compared([("t", str(i), RIGHT, "unparsed") for i in range(30)]).without_format
     assert left.n == 0 and left.value != left.value and (left.low, left.high) == (None, None)
+
+
+def pooled_by_hand():
+    """Two suites of the 100 items each, pooled: the gates of both, of the pool and the tax see the same items twice."""
+    held = Records()
+    for suite in ("a", "b"):
+        for _, id_, *causes in by_hand():
+            for arm, cause in zip(("base", "tuned"), causes, strict=True):
+                score = Score("accuracy", float(cause is None), cause=cause)
+                held.add(suite, "t", arm, 0, Example(id_, ()), Completion("x"), score)
+    task = TaskRecord("t", "generate", "accuracy", 100, 100)
+    records = tuple(SuiteRecord(name, "retain", "h", (task,)) for name in ("a", "b"))
+    manifest = Manifest(1, "r", "now", "", MODEL, MODEL, records, (), {}, {}, {})
+    table = held.table()
+    return compare_records(samples_frame(table), verdicts_frame(table), manifest, pools={"both": ["a", "b"]})
+
+
+def test_a_pool_and_the_tax_are_told_without_format_losses_too():
+    comparison = pooled_by_hand()
+    assert (comparison.pools[0].without_format.n, comparison.pools[0].lost_to_form["tuned"]) == (174, 20)
+    left = with_set_aside(comparison, "form")
+    assert (comparison.tax.value, left.tax.value) == (pytest.approx(0.1), pytest.approx(5 / 87))
+    assert left.pools[0].delta.value == pytest.approx(-5 / 87)
+    assert with_set_aside(comparison, "overlap") is comparison
+
+
+def test_a_caution_names_every_gate_that_would_fall_out_otherwise_and_no_verdict_changes():
+    comparison = pooled_by_hand()
+    policy = PolicySpec(retain={"margin": 0.04}, tax={"max": 0.04}, pools={"both": ("a", "b")})
+    decision = decide(comparison, policy)
+    verdicts = {gate.subject: gate.verdict for gate in decision.gates}
+    assert verdicts == {"tax": "fail", "a": "inconclusive", "b": "inconclusive", "both": "fail"}
+    told = [
+        re.match(r"(.*) fails at .*, but is undecided at .* with the (\d+) items", one) for one in decision.cautions
+    ]
+    assert [(one[1], one[2]) for one in told] == [("the pooled tax", "26"), ("both", "26")]
+    assert decide(comparison, PolicySpec(retain={"margin": 0.5}, tax={"max": 0.5})).cautions == ()
 
 
 # --- through the command line -------------------------------------------------------------------------------------
