@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 
+from evalkit.backends.fingerprint import FileHashes
 from evalkit.cache import Journal, cache_folder
 from evalkit.comparison import compare_records
 from evalkit.config import (
@@ -20,12 +21,13 @@ from evalkit.config import (
     PolicySpec,
     SuiteSpec,
 )
+from evalkit.contamination.arms import scan, training_files
 from evalkit.fidelity import fidelity_cautions, reasoning_cautions
 from evalkit.gate import decide
 from evalkit.inputs import Inputs, check_policy, model_spec, policy_spec, with_pools
 from evalkit.judging import judge_hash
 from evalkit.provenance import hardware, versions
-from evalkit.records import read_table, samples_frame, verdicts_frame
+from evalkit.records import read_table, samples_frame, verdicts_frame, with_overlaps
 from evalkit.report.files import read_manifest, write_run
 from evalkit.requests import Item, complete_sampling, draw
 from evalkit.schedule import Schedule
@@ -91,6 +93,7 @@ def compare(
     suites: Sequence[str | SuiteSpec] | None = None,
     judge: str | JudgeSpec | None = None,
     policy: str | Path | PolicySpec | None = None,
+    train_data: Sequence[str | Path] = (),
     out: str | Path | None = None,
     limit: int | None = None,
     seed: int = 0,
@@ -99,8 +102,10 @@ def compare(
 ) -> Comparison:
     """Run both models on the suites and compare them; `out` also writes the six files there.
 
-    What is None comes from an `evalkit.yaml` beside base, else suite `quick`, no judge and the default policy. probes:
-    also measure bits per byte on held-out text and KL(tuned || base), where the engines allow it.
+    What is None comes from an `evalkit.yaml` beside base, else suite `quick`, no judge and the default policy.
+    train_data: files and folders that tuned was trained on, or base as `base=FILE`; items are looked up in them, and in
+    those that the model files name. probes: also measure bits per byte on held-out text and KL(tuned || base), where the
+    engines allow it.
     Raises InputError for anything wrong in the files before an engine starts. For the decision, see `run_comparison`.
     """
     run = run_comparison(
@@ -109,6 +114,7 @@ def compare(
         suites=suites,
         judge=judge,
         policy=policy,
+        train_data=train_data,
         out=out,
         limit=limit,
         seed=seed,
@@ -125,6 +131,7 @@ def run_comparison(
     suites: Sequence[str | SuiteSpec] | None = None,
     judge: str | JudgeSpec | None = None,
     policy: str | Path | PolicySpec | None = None,
+    train_data: Sequence[str | Path] = (),
     out: str | Path | None = None,
     limit: int | None = None,
     seed: int = 0,
@@ -137,6 +144,7 @@ def run_comparison(
     progress.phase("reading suites and models")
     specs = {"base": model_spec(base), "tuned": model_spec(tuned)}
     inputs = Inputs.read(specs["base"], suites, judge, policy)
+    files = training_files(specs, train_data)
     cautions = check_programs(inputs.suites)
     for caution in (*cautions, *inputs.unread):
         progress.note(caution)
@@ -145,12 +153,13 @@ def run_comparison(
         _check_writable(Path(out))
     schedule = Schedule(specs, inputs.judge, cache_folder(), inputs.graders)
     items = draw(inputs.suites, seed=seed, limit=limit)
+    scanned = scan(inputs.suites, files, FileHashes(cache_folder()), progress)
     began = datetime.datetime.now(datetime.UTC)
     with Journal(cache_folder() / "journal.sqlite") as journal:
         beside = inputs.probes if probes else None
         collected = schedule.collect(inputs.suites, items, journal, progress, probes=beside, seed=seed)
     progress.phase("comparing and deciding")
-    table = collected.records.table()
+    table = with_overlaps(collected.records.table(), scanned.shares)
     manifest = Manifest(
         schema=SCHEMA,
         run_id=f"{began:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}",
@@ -168,6 +177,7 @@ def run_comparison(
         limit=limit,
         phases=tuple(_merged(collected.phases)),
         pools=inputs.pools,
+        train_data=scanned.files,
     )
     cautions += collected.cautions
     models = {arm: getattr(manifest, arm) for arm in ARMS}

@@ -107,6 +107,15 @@ def compare(
         ),
     ] = None,
     policy: Policy = None,
+    train_data: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--train-data",
+            metavar="FILE|DIR",
+            help="What TUNED was trained on, or with `base=` in front, BASE: items are looked up in it, and those found "
+            "are set aside in a second difference. Repeat for several; `train_data` in a model file says the same.",
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", "-o", metavar="DIR", help="Where the six files go. Default: runs/BASE-vs-TUNED-TIME."),
@@ -140,6 +149,7 @@ def compare(
             suites=suite,
             judge=judge,
             policy=policy,
+            train_data=train_data or (),
             out=folder,
             limit=limit,
             seed=seed,

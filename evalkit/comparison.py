@@ -1,4 +1,4 @@
-"""Records + Verdicts -> Comparison (pure): pairing, suites, pooled tax and gain.
+"""Records + Verdicts -> Comparison (pure): suites, pooled tax and gain.
 
 (Named `comparison`, not `compare`: `evalkit.compare` is the function users call, and a submodule of that name would
 replace it on the first import.)
@@ -6,15 +6,17 @@ replace it on the first import.)
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 
 from evalkit.drift import measure_drift
 from evalkit.judging import judge_result
-from evalkit.scorers import UNSCORED
+from evalkit.pairing import PairedScores, join, pair, scored
+from evalkit.setaside import form_losses, overlap
 from evalkit.statistics import clopper_pearson, macro_average, pooled, widened_difference
 from evalkit.test_time import at_test_time
 from evalkit.types import (
@@ -26,29 +28,10 @@ from evalkit.types import (
     Role,
     SuiteRecord,
     SuiteResult,
-    TaskRecord,
     TaskResult,
 )
 
-
-@dataclass(frozen=True, slots=True)
-class PairedScores:
-    """One metric of both models, aligned by item. base, tuned: shape (n,), NaN where never answered.
-
-    bounded: scores lie in [0, 1]. groups: cluster labels, or None where items are independent. causes: why tuned fell short, None where it did not.
-    """
-
-    base: np.ndarray
-    tuned: np.ndarray
-    groups: np.ndarray | None
-    causes: np.ndarray
-    binary: bool
-    bounded: bool = True
-
-    @property
-    def both(self) -> np.ndarray:
-        """Which items are scored on both sides."""
-        return ~(np.isnan(self.base) | np.isnan(self.tuned))
+_MANY_OVERLAP = 0.05  # the share of a suite's items in training data from which on a caution says so
 
 
 def compare_records(
@@ -67,14 +50,13 @@ def compare_records(
     describe: also what no gate reads: drift, and test-time compute.
     Raises InputError when a pool names a suite that the run has not.
     """
-    paired = _pair(samples, manifest.suites)
+    paired = pair(samples, manifest.suites)
+    checked = bool(manifest.train_data)
     suites = tuple(
-        _suite(record, {task.name: paired[record.name, task.name] for task in _scored(record)}, level)
+        _suite(record, {task.name: paired[record.name, task.name] for task in scored(record)}, level, checked)
         for record in manifest.suites
-        if _scored(record)
+        if scored(record)
     )
-    retain = [suite for suite in suites if suite.role == "retain" and not suite.advisory]
-    targets = [suite for suite in suites if suite.role == "target" and not suite.advisory]
     judges = tuple(
         judge_result(judge.name, verdicts.loc[verdicts["judge"] == judge.name, :], level=level, exam=judge.exam)
         for judge in manifest.judges
@@ -87,84 +69,53 @@ def compare_records(
         tuned=manifest.tuned.name,
         level=level,
         suites=suites,
-        tax=_weighted(retain, level, sign=-1),
-        gain=_weighted(targets, level, sign=+1),
+        tax=_weighted(suites, level, "retain"),
+        gain=_weighted(suites, level, "target"),
         judges=judges,
         pools=tuple(_pool(name, members, manifest, paired, level) for name, members in (pools or {}).items()),
         # What a judge without an exam could not grade must not make a run incomplete either.
         n=sum(suite.n for suite in suites if not suite.advisory),
         missing=sum(suite.missing for suite in suites if not suite.advisory),
         failures={str(kind): int(count) for kind, count in failures.items()},
-        cautions=manifest.cautions,
+        cautions=(*manifest.cautions, *_overlap_cautions(suites)),
         test_time=at_test_time(samples, manifest, level=level) if describe else (),
         drift=measure_drift(samples, manifest.suites, level=level, seed=manifest.seed) if describe else (),
     )
 
 
-def _scored(record: SuiteRecord) -> list[TaskRecord]:
-    return [task for task in record.tasks if task.metric != UNSCORED]
+def with_set_aside(comparison: Comparison, what: Literal["form", "overlap"]) -> Comparison:
+    """The same comparison with the differences that are left when items lost to form, or that overlap, are set aside.
 
-
-def _weighted(suites: Sequence[SuiteResult], level: float, *, sign: int) -> Estimate | None:
-    deltas, weights, names = [s.delta for s in suites], [s.weight for s in suites], [s.name for s in suites]
-    return pooled(deltas, weights, level=level, sign=sign, names=names)
-
-
-def _pair(samples: pd.DataFrame, suites: Sequence[SuiteRecord]) -> dict[tuple[str, str], PairedScores]:
-    """Item scores of both arms by (suite, task)."""
-    columns = {name: samples[name].to_numpy(dtype=object) for name in ("suite", "task", "arm", "id", "cause", "group")}
-    columns["value"] = samples["value"].to_numpy(dtype=float)
-    codes, places = pd.factorize(pd.MultiIndex.from_arrays([columns["suite"], columns["task"]]))
-    rows_of = {tuple(place): np.flatnonzero(codes == code) for code, place in enumerate(places)}
-    none = np.array([], dtype=int)
-    return {
-        (record.name, task.name): _pair_task(columns, rows_of.get((record.name, task.name), none), task)
-        for record in suites
-        for task in _scored(record)
-    }
-
-
-def _pair_task(columns: Mapping[str, np.ndarray], rows: np.ndarray, task: TaskRecord) -> PairedScores:
-    """An item's score is the mean over its samples; it is missing as soon as one of them is."""
-    code, ids = pd.factorize(columns["id"][rows])
-    arm, value, cause = columns["arm"][rows], columns["value"][rows], columns["cause"][rows]
-
-    def mean_by_item(name: str) -> np.ndarray:
-        mine = arm == name
-        total = np.bincount(code[mine], weights=value[mine], minlength=len(ids))
-        count = np.bincount(code[mine], minlength=len(ids))
-        return np.divide(total, count, out=np.full(len(ids), np.nan), where=count > 0)
-
-    causes = np.full(len(ids), None, dtype=object)
-    lost = np.flatnonzero((arm == "tuned") & np.array([isinstance(one, str) for one in cause], dtype=bool))[::-1]
-    causes[code[lost]] = cause[lost]  # reversed, so that the first sample's cause is the one that stays
-    groups = None
-    if task.clustered:
-        groups = np.full(len(ids), None, dtype=object)
-        groups[code] = columns["group"][rows]
-    binary = task.binary and task.samples == 1
-    return PairedScores(mean_by_item("base"), mean_by_item("tuned"), groups, causes, binary, task.bounded)
-
-
-def _join(parts: Sequence[PairedScores], names: Sequence[str]) -> PairedScores:
-    """Several tasks' items as one sample.
-
-    names: parts of the same name share clusters of the same label; an item without a label is a cluster of its own.
+    The very same where there are none.
     """
-    groups = [
-        np.array([f"{name} {label}" for label in part.groups], dtype=object)
-        if part.groups is not None
-        else np.array([f"{name} task {place} item {i}" for i in range(part.base.size)], dtype=object)
-        for place, (part, name) in enumerate(zip(parts, names, strict=True))
-    ]
-    return PairedScores(
-        base=np.concatenate([part.base for part in parts]),
-        tuned=np.concatenate([part.tuned for part in parts]),
-        groups=np.concatenate(groups) if any(part.groups is not None for part in parts) else None,
-        causes=np.concatenate([part.causes for part in parts]),
-        binary=all(part.binary for part in parts),
-        bounded=all(part.bounded for part in parts),
+
+    def left(suite: SuiteResult) -> Estimate | None:
+        return suite.without_format if what == "form" else suite.overlap.delta_without
+
+    if all(left(suite) is None for suite in (*comparison.suites, *comparison.pools)):
+        return comparison
+    suites, pools = (
+        tuple(replace(suite, delta=left(suite) or suite.delta) for suite in group)
+        for group in (comparison.suites, comparison.pools)
     )
+    tax, gain = (_weighted(suites, comparison.level, role) for role in ("retain", "target"))
+    return replace(comparison, suites=suites, pools=pools, tax=tax, gain=gain)
+
+
+def _weighted(suites: Sequence[SuiteResult], level: float, role: Literal["retain", "target"]) -> Estimate | None:
+    """The pooled tax over retain suites, a loss counted positive; the pooled gain over targets."""
+    mine = [suite for suite in suites if suite.role == role and not suite.advisory]
+    deltas, weights, names = [s.delta for s in mine], [s.weight for s in mine], [s.name for s in mine]
+    return pooled(deltas, weights, level=level, sign=-1 if role == "retain" else +1, names=names)
+
+
+def _overlap_cautions(suites: Sequence[SuiteResult]) -> Iterator[str]:
+    for suite in suites:
+        if suite.overlap.flagged > _MANY_OVERLAP * suite.overlap.n:
+            yield (
+                f"{suite.name}: {suite.overlap.flagged} of {suite.overlap.n} items stand in training data; what was "
+                "gained or kept there may be memory"
+            )
 
 
 def _metric(metrics: Sequence[str]) -> str:
@@ -178,9 +129,7 @@ def _task(name: str, metric: str, scores: PairedScores, level: float) -> TaskRes
     d = tuned - base
     lost = scores.causes[both][d < 0]
     causes = pd.Series([cause or "wrong" for cause in lost], dtype=object).value_counts()
-    delta = widened_difference(
-        scores.base, scores.tuned, scores.groups, level=level, binary=scores.binary, bounded=scores.bounded
-    )
+    delta = _difference(scores, level)
     return TaskResult(
         name=name,
         metric=metric,
@@ -199,16 +148,30 @@ def _task(name: str, metric: str, scores: PairedScores, level: float) -> TaskRes
     )
 
 
-def _suite(record: SuiteRecord, scores: Mapping[str, PairedScores], level: float) -> SuiteResult:
+def _difference(scores: PairedScores, level: float) -> Estimate:
+    return widened_difference(
+        scores.base, scores.tuned, scores.groups, level=level, binary=scores.binary, bounded=scores.bounded
+    )
+
+
+def _suite(record: SuiteRecord, scores: Mapping[str, PairedScores], level: float, checked: bool) -> SuiteResult:
     metrics = {task.name: task.metric for task in record.tasks}
     tasks = tuple(_task(name, metrics[name], part, level) for name, part in scores.items())
-    joined = _join(list(scores.values()), [record.name] * len(scores))
+
+    def difference(parts: Sequence[PairedScores]) -> Estimate:
+        if record.aggregate == "macro":
+            return macro_average([_difference(part, level) for part in parts], level=level, names=list(scores))
+        return _difference(join(parts, [record.name] * len(parts)), level)
+
+    parts = list(scores.values())
+    joined = join(parts, [record.name] * len(parts))
     metric = _metric([task.metric for task in tasks])
     whole = _task(record.name, metric, joined, level)
-    base, tuned, delta = whole.base, whole.tuned, whole.delta
+    base, tuned, delta = whole.base, whole.tuned, difference(parts)
     if record.aggregate == "macro":
-        delta = macro_average([task.delta for task in tasks], level=level, names=[task.name for task in tasks])
         base, tuned = (float(np.mean([getattr(task, arm) for task in tasks])) for arm in ("base", "tuned"))
+    # A guard counts events, not answers held against a gold: there is no form to lose.
+    lost, without_format = ({}, None) if record.role == "guard" else form_losses(parts, difference)
     return SuiteResult(
         name=record.name,
         metric=metric,
@@ -232,6 +195,9 @@ def _suite(record: SuiteRecord, scores: Mapping[str, PairedScores], level: float
         guard=record.guard,
         bounded=joined.bounded,
         advisory=record.advisory,
+        without_format=without_format,
+        lost_to_form=lost,
+        overlap=overlap(parts, difference, checked=checked),
     )
 
 
@@ -267,14 +233,27 @@ def _pool(
     roles: set[Role] = {records[member].role for member in members}
     if len(roles) > 1:
         raise InputError(f"policy: pools.{name}: its suites have different roles: {', '.join(sorted(roles))}")
-    parts = {(member, task.name): paired[member, task.name] for member in members for task in _scored(records[member])}
-    joined = _join(list(parts.values()), [suite for suite, _ in parts])
-    metrics = [task.metric for member in members for task in _scored(records[member])]
+    parts = {(member, task.name): paired[member, task.name] for member in members for task in scored(records[member])}
+    names = [suite for suite, _ in parts]
+
+    def difference(left: Sequence[PairedScores]) -> Estimate:
+        return _difference(join(left, names), level)
+
+    joined = join(list(parts.values()), names)
+    metrics = [task.metric for member in members for task in scored(records[member])]
     if not joined.bounded and len(set(metrics)) > 1:
         raise InputError(
             f"policy: pools.{name}: its suites are counted in different units: {', '.join(sorted(set(metrics)))}"
         )
     whole = _task(name, _metric(metrics), joined, level)
     fields = {slot: getattr(whole, slot) for slot in TaskResult.__slots__}
-    advisory = any(records[member].advisory for member in members)
-    return SuiteResult(**fields, role=roles.pop(), rate=None, advisory=advisory)
+    role = roles.pop()
+    lost, without_format = ({}, None) if role == "guard" else form_losses(list(parts.values()), difference)
+    return SuiteResult(
+        **fields,
+        role=role,
+        advisory=any(records[member].advisory for member in members),
+        without_format=without_format,
+        lost_to_form=lost,
+        overlap=overlap(list(parts.values()), difference, checked=bool(manifest.train_data)),
+    )

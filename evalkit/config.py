@@ -81,6 +81,8 @@ class ModelSpec(Spec):
     # replay
     outputs: str | None = None
     output_field: str = "output"
+    # what it was trained on: items are looked up in it
+    train_data: tuple[str, ...] = ()
     # where it was read
     file: str = Field(default="", exclude=True)
     folder: str = Field(default="", exclude=True)
@@ -408,6 +410,12 @@ class JudgeSpec(Spec):
         if isinstance(data, dict) and isinstance(data.get("model"), dict) and "name" not in data["model"]:
             data = {**data, "model": {"name": data.get("name", "judge"), **data["model"]}}
         return data
+
+    @model_validator(mode="after")
+    def _judges_are_not_looked_up(self) -> JudgeSpec:
+        if self.model.train_data:
+            raise ValueError("`train_data` belongs to a model under test: items are not looked up for a judge")
+        return self
 
     @model_validator(mode="after")
     def _words_differ(self) -> JudgeSpec:

@@ -6,10 +6,11 @@ its margin, GO comes at most (1 - level) / 2 of the time.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Literal
 
+from evalkit.comparison import with_set_aside
 from evalkit.config import PolicySpec
 from evalkit.statistics import more_items_needed, rests_on_too_few
 from evalkit.types import Comparison, Decision, Estimate, Gate, GateVerdict, JudgeResult, Outcome, SuiteResult
@@ -33,7 +34,8 @@ def decide(comparison: Comparison, policy: PolicySpec) -> Decision:
         outcome = "no_go"
     elif required and complete and all(gate.verdict == "pass" for gate in required):
         outcome = "go"
-    return Decision(outcome, complete, gates, tuple(_reasons(comparison, policy, required, complete)))
+    reasons = tuple(_reasons(comparison, policy, required, complete))
+    return Decision(outcome, complete, gates, reasons, tuple(_turned(gates, comparison, policy)))
 
 
 def _reasons(comparison: Comparison, policy: PolicySpec, required: list[Gate], complete: bool) -> Iterator[str]:
@@ -49,6 +51,27 @@ def _reasons(comparison: Comparison, policy: PolicySpec, required: list[Gate], c
     rank = {"fail": 0, "inconclusive": 1, "pass": 2}
     for gate in sorted(required, key=lambda gate: rank[gate.verdict]):
         yield gate.reason
+
+
+_SET_ASIDE: dict[Literal["form", "overlap"], str] = {
+    "form": "of which an answer was lost to its form",
+    "overlap": "that stand in training data or are too short to tell",
+}
+
+
+def _turned(gates: Sequence[Gate], comparison: Comparison, policy: PolicySpec) -> Iterator[str]:
+    """Each gate that would fall out otherwise with items set aside. The verdicts stay; the reader is told."""
+    words = {"pass": "passes", "fail": "fails", "inconclusive": "is undecided"}
+    for what, which in _SET_ASIDE.items():
+        for gate, then in zip(gates, _gates(with_set_aside(comparison, what), policy), strict=True):
+            if gate.verdict == then.verdict:
+                continue
+            subject = "the pooled tax" if gate.kind == "tax" else gate.subject
+            items = gate.estimate.n - then.estimate.n
+            yield (
+                f"{subject} {words[gate.verdict]} at {_numbers(gate.estimate, gate.unit)}, but {words[then.verdict]} at "
+                f"{_numbers(then.estimate, then.unit)} with the {items} {'item' if items == 1 else 'items'} set aside {which}"
+            )
 
 
 def _gates(comparison: Comparison, policy: PolicySpec) -> Iterator[Gate]:
@@ -151,10 +174,21 @@ def _reason(subject: str, rule: str, estimate: Estimate, verdict: GateVerdict, u
         why = "; ".join(estimate.cautions) or "no interval can be given"
         return f"{subject}: undecided whether it {rule}: {why}" if " " in rule else f"{subject}: undecided: {why}"
     word = {"pass": "holds", "fail": "broken", "inconclusive": "undecided"}[verdict]
-    ends = (estimate.value, estimate.low, estimate.high)
-    value, low, high = (f"{end:+.3f}" if unit else f"{100 * end:+.1f}" for end in ends)
     held_back = f"; {estimate.cautions[0]}" if verdict == "inconclusive" and rests_on_too_few(estimate) else ""
-    return f"{subject}: {rule}: {word} at {value} [{low}, {high}] {unit or 'pp'}{held_back}"
+    return f"{subject}: {rule}: {word} at {_numbers(estimate, unit)}{held_back}"
+
+
+def _numbers(estimate: Estimate, unit: str | None) -> str:
+    """An estimate with its interval, in points or in the unit of scores without bounds."""
+    if estimate.n == 0:
+        return "no item"
+
+    def told(end: float) -> str:
+        return f"{end:+.3f}" if unit else f"{100 * end:+.1f}"
+
+    if estimate.low is None or estimate.high is None:
+        return f"{told(estimate.value)} {unit or 'pp'} without an interval"
+    return f"{told(estimate.value)} [{told(estimate.low)}, {told(estimate.high)}] {unit or 'pp'}"
 
 
 def _pp(value: float) -> str:

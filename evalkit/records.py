@@ -6,6 +6,7 @@ on the tuned arm's first sample, so that one file is the whole evidence of a run
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -51,9 +52,13 @@ SCHEMA = pa.schema(
         ("failure_message", pa.string()),
         ("failure_hint", pa.string()),
         ("key", pa.string()),
+        ("overlap", pa.float64()),  # share of the item that stands in this arm's training data; null: unknown
         ("verdicts", pa.list_(_VERDICT)),
     ]
 )
+
+# Columns that tables of earlier versions lack. What was not looked up then is unknown, which is what null says.
+_LATER = ("overlap",)
 
 _CHUNK = 8192
 _VERDICT_COLUMNS = ["suite", "task", "id", "judge", "order", "winner", "score", "reason", "failure"]
@@ -163,6 +168,15 @@ def _describe(failure: Failure | None) -> str | None:
     return f"{failure.kind}: {failure.message}" if failure else None
 
 
+def with_overlaps(table: pa.Table, shares: Mapping[str, Mapping[tuple[str, str, str], float | None]]) -> pa.Table:
+    """The table with the column `overlap` filled. shares: by arm, then by (suite, task, id)."""
+    columns = (table[name].to_pylist() for name in ("suite", "task", "id", "arm"))
+    none: dict[tuple[str, str, str], float | None] = {}
+    values = [shares.get(arm, none).get((suite, task, id_)) for suite, task, id_, arm in zip(*columns, strict=True)]
+    field = SCHEMA.field("overlap")
+    return table.set_column(table.schema.get_field_index("overlap"), field, pa.array(values, type=field.type))
+
+
 def samples_frame(table: pa.Table) -> pd.DataFrame:
     """The samples as a pandas frame, one row per (suite, task, id, arm, sample), without verdicts."""
     return table.drop_columns(["verdicts"]).to_pandas()
@@ -200,6 +214,10 @@ def read_table(path: Path) -> pa.Table:
     except (pa.ArrowInvalid, OSError) as error:
         raise RunError(f"{path}: not a readable Parquet file: {error}") from None
     missing = [name for name in SCHEMA.names if name not in table.column_names]
-    if missing:
-        raise RunError(f"{path}: lacks column {missing[0]!r}; written by another version of evalkit?")
-    return table
+    lost = [name for name in missing if name not in _LATER]
+    if lost:
+        raise RunError(f"{path}: lacks column {lost[0]!r}; written by another version of evalkit?")
+    for name in missing:
+        field = SCHEMA.field(name)
+        table = table.append_column(field, pa.nulls(table.num_rows, field.type))
+    return table.select(SCHEMA.names) if missing else table

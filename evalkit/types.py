@@ -30,6 +30,14 @@ ARMS = ("base", "tuned")
 PROBES = "drift probes"
 """The suite name under which the samples table keeps what was measured beside the suites. No suite may have it."""
 
+LOST_TO_FORM = ("unparsed", "unextracted")
+"""The causes of an answer that was lost to its form: none could be read, or the right one stands elsewhere. An answer cut
+off at the token limit is not among them: it never came to an end, in any form."""
+
+FLAGGED_FROM = 0.2
+"""Share from which an item counts as overlapping: below it Llama 2 calls a sample clean. Low on purpose: a question seen
+in training is often only part of what is asked (options, instructions), and the items left over should be free of doubt."""
+
 
 class EvalkitError(Exception):
     """Root of everything evalkit raises on purpose."""
@@ -365,6 +373,16 @@ class JudgeRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class TrainingFile:
+    """One file that an arm was trained on, as it was when items were looked up in it. size: in bytes."""
+
+    arm: str
+    path: str
+    size: int
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
 class Phase:
     """Where the time went: one row per phase of the run."""
 
@@ -401,6 +419,7 @@ class Manifest:
     cautions: tuple[str, ...] = ()
     graders: tuple[JudgeRecord, ...] = ()
     pools: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    train_data: tuple[TrainingFile, ...] = ()
 
 
 # --- what follows from it --------------------------------------------------------------------------------------
@@ -459,11 +478,36 @@ class TaskResult:
 
 
 @dataclass(frozen=True, slots=True)
+class Overlap:
+    """How many of a suite's items stand in training data, of the `n` scored on both sides.
+
+    checked: training files were given, of either arm. Without any, every item is unknown: nothing says it is clean.
+    flagged: items of which so much stands in them that they count as overlapping. unknown: items too short to tell.
+    delta_without: the difference on the items known to be free of overlap; None where none is flagged.
+    """
+
+    checked: bool = False
+    flagged: int = 0
+    unknown: int = 0
+    n: int = 0
+    delta_without: Estimate | None = None
+
+    @property
+    def status(self) -> Literal["overlap", "none_found", "unknown"]:
+        """In a word; unknown where nothing was looked up, or no item is long enough to be. Never "clean"."""
+        if self.flagged:
+            return "overlap"
+        return "none_found" if self.checked and self.unknown < self.n else "unknown"
+
+
+@dataclass(frozen=True, slots=True)
 class SuiteResult(TaskResult):
     """A suite's paired outcome: its tasks' items pooled, or averaged by task where `aggregate: macro`.
 
     rate: for a guard, tuned's own rate with its interval; None where the metric is no rate. guard: the suite's own
     limits, by name (`max_rate`, `max_increase`). advisory: it decides nothing.
+    without_format: the difference on the items of which neither arm's answer was lost to its form; None where none was,
+    and for guards. lost_to_form: how many of the `n` items each arm lost so, by arm; an item may count for both.
     """
 
     role: Role = "retain"
@@ -474,6 +518,9 @@ class SuiteResult(TaskResult):
     rate: Estimate | None = None
     guard: Mapping[str, float | None] = field(default_factory=dict)
     advisory: bool = False
+    without_format: Estimate | None = None
+    lost_to_form: Mapping[str, int] = field(default_factory=dict)
+    overlap: Overlap = Overlap()
 
 
 @dataclass(frozen=True, slots=True)
@@ -602,12 +649,16 @@ class Gate:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The outcome, gate by gate. Incomplete runs are never `go`."""
+    """The outcome, gate by gate. Incomplete runs are never `go`.
+
+    cautions: gates that would fall out otherwise with some items set aside. They change no verdict.
+    """
 
     outcome: Outcome
     complete: bool
     gates: tuple[Gate, ...]
     reasons: tuple[str, ...]
+    cautions: tuple[str, ...] = ()
 
 
 # --- what long work reports as it goes -------------------------------------------------------------------------

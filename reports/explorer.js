@@ -4,23 +4,26 @@
 "use strict";
 
 /** @typedef {{codes: number[], words: string[]}} Coded */
-/** @typedef {{suite: Coded, task: Coded, id: string[], cell: number[], cause: Coded, judge: number[], base: (number|null)[],
- *   tuned: (number|null)[], base_length: (number|null)[], tuned_length: (number|null)[], unit: string, cells: string[], judges: string[]}} Columns */
-/** @typedef {{value?: number, text?: string, reasoning?: string, answer?: string, cause?: string, finish?: string, tokens?: number,
+/** @typedef {{suite: Coded, task: Coded, id: string[], cell: number[], cause: Coded, form: number[], overlap: number[], judge: number[], base: (number|null)[],
+ *   tuned: (number|null)[], base_length: (number|null)[], tuned_length: (number|null)[], unit: string, cells: string[], judges: string[], overlaps: string[]}} Columns */
+/** @typedef {{value?: number, text?: string, reasoning?: string, answer?: string, cause?: string, overlap?: number, finish?: string, tokens?: number,
  *   failure?: string, message?: string, hint?: string}} Answer */
 /** @typedef {{judge: string, order: string, winner: string|null, reason: string|null, failure: string|null}} Said */
 /** @typedef {{prompt: string|null, base_prompt?: string|null, gold: string|null, metric?: string, base: Answer[], tuned: Answer[],
  *   verdicts: Said[]}} Texts */
-/** @typedef {{suite: string, cell: string, cause: string, judge: string, q: string, open: string, sample: string, diff: string}} View */
+/** @typedef {{suite: string, cell: string, cause: string, form: string, overlap: string, judge: string, q: string, open: string, sample: string, diff: string}} View */
 
 const PER_PAGE = 50;
-const FILTERS = /** @type {const} */ (["suite", "cell", "cause", "judge", "q"]);
+const FILTERS = /** @type {const} */ (["suite", "cell", "cause", "form", "overlap", "judge", "q"]);
 /** @type {Record<string, string>} */
 const WORDS = {
   kept: "● kept", regressed: "▼ regressed", fixed: "▲ fixed", both_wrong: "○ both wrong", missing: "– missing", unscored: "– unscored",
   base: "base", tuned: "tuned", tie: "tie", split: "split", unreadable: "unreadable",
   wrong: "wrong answer", unparsed: "no answer found", unextracted: "answer there, not extracted", truncated: "cut off at the token limit",
+  refused: "refused",
 };
+/** Whose answer was out of form, as bits. @type {Record<string, number>} */
+const FORMS = { base: 1, tuned: 2, either: 3 };
 /** @type {Record<string, string>} */
 const GUARD_WORDS = { kept: "● still seen", regressed: "▼ cleared", fixed: "▲ newly seen", both_wrong: "○ never seen" };
 /** Of a number without bounds there is only more and less. @type {Record<string, string>} */
@@ -44,7 +47,7 @@ const commands = JSON.parse(section.dataset.commands || "{}");
 let page = 0;
 
 /** @returns {View} */
-function blank() { return { suite: "", cell: "", cause: "", judge: "", q: "", open: "", sample: "", diff: "" }; }
+function blank() { return { suite: "", cell: "", cause: "", form: "", overlap: "", judge: "", q: "", open: "", sample: "", diff: "" }; }
 
 /** A packed block: base64 of gzipped JSON. @param {string} id @returns {Promise<any>} */
 async function unpack(id) {
@@ -137,6 +140,8 @@ function select(wanted) {
   const suite = wanted.suite ? columns.suite.words.indexOf(wanted.suite) : null;
   const cell = wanted.cell ? columns.cells.indexOf(wanted.cell) : null;
   const cause = wanted.cause ? columns.cause.words.indexOf(wanted.cause) : null;
+  const form = wanted.form ? FORMS[wanted.form] || 0 : null;
+  const overlap = wanted.overlap ? columns.overlaps.indexOf(wanted.overlap) : null;
   const judge = wanted.judge ? columns.judges.indexOf(wanted.judge) : null;
   const needle = wanted.q.toLowerCase();
   const found = [];
@@ -144,6 +149,8 @@ function select(wanted) {
     if (suite !== null && columns.suite.codes[i] !== suite) continue;
     if (cell !== null && columns.cell[i] !== cell) continue;
     if (cause !== null && columns.cause.codes[i] !== cause) continue;
+    if (form !== null && !(columns.form[i] & form)) continue;
+    if (overlap !== null && columns.overlap[i] !== overlap) continue;
     if (judge !== null && columns.judge[i] !== judge) continue;
     if (needle && !holds(i, needle)) continue;
     found.push(i);
@@ -300,6 +307,7 @@ function drawAnswer(arm, answer, entry, marks) {
   fact("score", answer.value === undefined ? "none" : `${Number(answer.value.toFixed(3))}${answer.cause ? ` (${WORDS[answer.cause] || answer.cause})` : ""}`);
   fact("answer", answer.answer ?? (answer.failure ? null : "nothing extracted"));
   fact("gold", entry.gold);
+  if (answer.overlap !== undefined) fact("in training", `${Math.round(answer.overlap * 100)} % of the item's words`);
   fact("ended", `${answer.finish === "length" ? "at the token limit" : answer.finish || "not said"}${answer.tokens ? `, ${count(answer.tokens)} tokens` : ""}`);
   if (answer.failure) fact("failed", [answer.failure.replaceAll("_", " "), answer.message, answer.hint].filter(Boolean).join(": "));
   side.append(facts);
@@ -452,6 +460,10 @@ async function start() {
   const present = new Set(columns.cell);
   fill(form.elements.cell, "all cells", columns.cells.filter((_, code) => present.has(code)));
   fill(form.elements.cause, "all causes", columns.cause.words);
+  fill(form.elements.form, "any form", Object.keys(FORMS));
+  if (!columns.form.some(Boolean)) form.elements.form.closest("label").hidden = true;
+  fill(form.elements.overlap, "all items", columns.overlaps);
+  if (!columns.overlap.some(Boolean)) form.elements.overlap.closest("label").hidden = true;
   const judged = new Set(columns.judge);
   fill(form.elements.judge, "all verdicts", columns.judges.filter((_, code) => judged.has(code)));
   if (judged.size < 2 && !columns.judges[columns.judge[0]]) form.elements.judge.closest("label").hidden = true;

@@ -264,3 +264,11 @@ def test_the_texts_of_an_example_leave_out_worked_examples_and_wrong_options():
     assert item_texts(choice) == ("Which is it?\n\n", "\n\nAnswer with the letter.", "blue")
     assert item_texts(Example("2", (*shots, Message("user", "2 + 2?")), answer="4")) == ("2 + 2?", "4")
     assert item_texts(Example("3", (Message("user", "Write a poem."),))) == ("Write a poem.", "")
+
+
+def test_every_right_option_is_an_items_own_text_and_a_sources_gold_is_taken_as_it_stands():
+    asked = (Message("user", "Which?"),)
+    assert item_texts(Example("1", asked, answer="A,C", choices=("red", "blue", "green"))) == ("Which?", "red", "green")
+    assert item_texts(Example("2", asked, answer="blue", choices=("red", "blue"))) == ("Which?", "blue")
+    many = tuple(f"option {i}" for i in range(40))
+    assert item_texts(Example("3", asked, answer="option 33", choices=many)) == ("Which?", "option 33")

@@ -19,15 +19,15 @@ _ENDINGS = "use .jsonl, .json, .csv, .parquet or .txt; all but .parquet also as 
 _MEGABYTE = 1_000_000
 
 
-def training_texts(files: Sequence[str | Path], progress: Progress) -> Iterator[str]:
+def training_texts(files: Sequence[str | Path], progress: Progress, *, asked_by: str = FLAG) -> Iterator[str]:
     """Every text of the files, in pieces that end where a word does, with END after each text.
 
     A text is a string value at any depth of a row (messages, prompt and completion, chosen and rejected; keys are not
     text), or a whole .txt file. A folder stands for all files in it, at any depth, that can be read.
 
-    Raises InputError naming --train-data, file and line.
+    Raises InputError naming who asked for the file (asked_by), file and line.
     """
-    paths = _found(files)
+    paths = find_files(files, asked_by=asked_by)
     progress.phase(f"reading training data ({len(paths)} {'file' if len(paths) == 1 else 'files'})", unit="MB")
     size = 0
     for path in paths:
@@ -39,13 +39,13 @@ def training_texts(files: Sequence[str | Path], progress: Progress) -> Iterator[
                     progress.advance(size // _MEGABYTE)
                     size %= _MEGABYTE
         except InputError as error:
-            raise InputError(f"{FLAG}: {error}") from None
+            raise InputError(f"{asked_by}: {error}") from None
         except (OSError, EOFError, zlib.error) as error:  # the latter two: a damaged .gz
-            raise InputError(f"{FLAG}: {path}: cannot be read: {error}") from None
+            raise InputError(f"{asked_by}: {path}: cannot be read: {error}") from None
 
 
-def _found(files: Sequence[str | Path]) -> list[Path]:
-    """The files in the order given, folders opened, none twice."""
+def find_files(files: Sequence[str | Path], *, asked_by: str = FLAG) -> list[Path]:
+    """The files in the order given, folders opened, none twice. Raises InputError for one that cannot be read."""
     paths: dict[Path, None] = {}
     for file in files:
         path = Path(file).expanduser()
@@ -57,12 +57,12 @@ def _found(files: Sequence[str | Path]) -> list[Path]:
                 if kind_of(Path(name)) in _READ and not name.startswith(".")
             )
             if not inside:
-                raise InputError(f"{FLAG}: {path}: the folder holds no file to read; {_ENDINGS}")
+                raise InputError(f"{asked_by}: {path}: the folder holds no file to read; {_ENDINGS}")
             paths |= dict.fromkeys(one.resolve() for one in inside)
         elif not path.exists():
-            raise InputError(f"{FLAG}: no such file or folder {str(file)!r}")
+            raise InputError(f"{asked_by}: no such file or folder {str(file)!r}")
         elif kind_of(path) not in _READ:
-            raise InputError(f"{FLAG}: {path}: cannot read {path.suffix or 'a file without ending'!r}; {_ENDINGS}")
+            raise InputError(f"{asked_by}: {path}: cannot read {path.suffix or 'a file without ending'!r}; {_ENDINGS}")
         else:
             paths[path.resolve()] = None
     return list(paths)

@@ -12,9 +12,10 @@ from rich.text import Text
 
 from evalkit.report.numbers import NOTHING, THIN_SPACE, amount, bare_difference, count, difference, percent, rate
 from evalkit.report.progress import LiveProgress
+from evalkit.report.setaside import overlap_notes
 from evalkit.report.summary import combined, gates_of
 from evalkit.report.text import visible
-from evalkit.report.words import VERDICTS, headline, remedies, sentence, worst_first
+from evalkit.report.words import VERDICTS, cautions, headline, remedies, sentence, worst_first
 from evalkit.types import Comparison, Decision, JudgeResult, Manifest
 
 __all__ = ["LiveProgress", "print_summary"]
@@ -53,7 +54,9 @@ def print_summary(
         console.print(say(f"Pooled gain  {difference(comparison.gain)}   (over target suites)"))
     for judge in comparison.judges:
         console.print(say(_judge(judge)))
-    for caution in dict.fromkeys([*comparison.cautions, *manifest.cautions]):
+    for note in overlap_notes(comparison):
+        console.print(say(f"Overlap      {note}"))
+    for caution in cautions(comparison, decision, manifest):
         console.print(say(f"! {caution}", "yellow"))
     for failure, number in sorted(comparison.failures.items(), key=lambda item: -item[1]):
         console.print(say(f"! {count(number)} failed: {failure.replace('_', ' ')}", "yellow"))

@@ -17,7 +17,7 @@ import pandas as pd
 import pyarrow as pa
 
 from evalkit.records import verdicts_frame
-from evalkit.report.items import CELLS, KEY, VIEWS, disagreement, length_unit
+from evalkit.report.items import CELLS, FORMS, KEY, OVERLAPS, VIEWS, disagreement, length_unit
 
 TEXT_ITEMS = 3000
 TEXT_CHARS = 20_000_000
@@ -47,6 +47,8 @@ def embed(table: pa.Table, items: Any, *, seed: int = 0, most: int = TEXT_ITEMS)
         "id": items["id"].tolist(),
         "cell": [CELLS.index(cell) for cell in items["cell"]],
         "cause": _coded(items["cause"].fillna("")),
+        "form": [FORMS.index(whose) for whose in items["form"]],
+        "overlap": [OVERLAPS.index(known) for known in items["overlap"]],
         "judge": [VIEWS.index(view) for view in items["judge"]],
         "base": _numbers(items["base"], 4),
         "tuned": _numbers(items["tuned"], 4),
@@ -55,6 +57,7 @@ def embed(table: pa.Table, items: Any, *, seed: int = 0, most: int = TEXT_ITEMS)
         "unit": length_unit(table),
         "cells": list(CELLS),
         "judges": list(VIEWS),
+        "overlaps": list(OVERLAPS),
     }
     texts, shortened = _texts(table, items, chosen(items, seed)[:most])
     return Embedded(pack(columns), pack(texts), len(items), len(texts), shortened)
@@ -132,6 +135,7 @@ def _entry(arms: dict[str, list[dict[str, object]]], verdicts: list[dict[str, ob
             "reasoning": keep(row["reasoning"]),
             "answer": keep(row["answer"], 2000),
             "cause": row["cause"],
+            "overlap": row["overlap"],
             "finish": row["finish_reason"],
             "tokens": row["completion_tokens"],
             "failure": row["failure"],

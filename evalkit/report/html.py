@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from evalkit.catalog import builtin_folder
 from evalkit.records import without_probes
-from evalkit.report import drift, numbers, origins, plots, test_time, text, view, words
+from evalkit.report import drift, numbers, origins, plots, setaside, test_time, text, view, words
 from evalkit.report.embed import embed
 from evalkit.report.items import item_frame
 from evalkit.types import Comparison, Decision, Manifest
@@ -36,7 +36,7 @@ def render_html(comparison: Comparison, decision: Decision, manifest: Manifest, 
         headline=words.headline(decision),
         sentence=words.sentence(comparison, decision),
         remedies=words.remedies(decision),
-        cautions=list(dict.fromkeys([*comparison.cautions, *manifest.cautions])),
+        cautions=words.cautions(comparison, decision, manifest),
         groups=plots.forest_groups(comparison, decision),
         plane=plots.gain_tax_plane(comparison, decision),
         tally=view.tally(decision),
@@ -44,6 +44,9 @@ def render_html(comparison: Comparison, decision: Decision, manifest: Manifest, 
         flips=[suite for suite in suites if suite.result.bounded],
         graded=any(not task.binary and task.bounded for suite in manifest.suites for task in suite.tasks),
         causes=view.causes(comparison),
+        form=setaside.form_lines(comparison),
+        training_data=setaside.training_data(comparison, manifest),
+        overlap=setaside.overlap_lines(comparison) if manifest.train_data else [],
         test_time=test_time.views(comparison),
         drift=drift.drift_view(comparison),
         facts=origins.model_facts(manifest),
@@ -72,6 +75,7 @@ def _environment() -> Any:
         "gate_limit": words.gate_limit,
         "gate_name": words.gate_name,
         "gate_numbers": words.gate_numbers,
+        "megabytes": setaside.megabytes,
         "interval": numbers.interval,
         "percent": numbers.percent,
         "pp": numbers.pp,

@@ -9,12 +9,16 @@ import pandas as pd
 import pyarrow as pa
 
 from evalkit.records import samples_frame, verdicts_frame
+from evalkit.types import FLAGGED_FROM, LOST_TO_FORM
 
 KEY = ["suite", "task", "id"]
 CELLS = ("kept", "regressed", "fixed", "both_wrong", "missing", "unscored")
 VIEWS = ("", "base", "tuned", "tie", "split", "unreadable")
 
-_LIGHT = ["suite", "task", "id", "arm", "value", "cause", "failure"]
+FORMS = ("", "base", "tuned", "both")
+OVERLAPS = ("unknown", "no", "yes")
+
+_LIGHT = ["suite", "task", "id", "arm", "value", "cause", "failure", "overlap"]
 
 
 def length_unit(table: pa.Table) -> str:
@@ -33,7 +37,8 @@ def item_frame(table: pa.Table) -> pd.DataFrame:
     """Items in a fixed order (suite, task, id), a row each.
 
     base, tuned: mean value over samples, NaN where nothing was answered. cell: one of CELLS ("unscored": the task has no
-    score, only answers). cause: why tuned lost the first sample it lost. judge: one of VIEWS, of the first judge by name;
+    score, only answers). form: whose answer was lost to its form, one of FORMS; of items scored on both sides.
+    overlap: one of OVERLAPS, whether the item stands in either arm's training data. cause: why tuned lost the first sample it lost. judge: one of VIEWS, of the first judge by name;
     "split" where the two orders disagree. base_tokens, tuned_tokens: mean length of the answers.
     """
     samples: Any = samples_frame(table.select([*_LIGHT, "verdicts"])).assign(length=lengths(table))
@@ -56,6 +61,8 @@ def item_frame(table: pa.Table) -> pd.DataFrame:
     items["cell"] = _cells(items)
     lost = samples[(samples["arm"] == "tuned") & samples["cause"].notna()]
     items["cause"] = lost.groupby(KEY, sort=False)["cause"].first().reindex(items.index)
+    items["form"] = _forms(samples, items)
+    items["overlap"] = _overlaps(samples, items)
     items["judge"] = _judged(table).reindex(items.index, fill_value="")
     return items.reset_index()
 
@@ -72,6 +79,24 @@ def _cells(items: Any) -> np.ndarray:
     nothing = items["base"].isna() & items["tuned"].isna() & ~items["failed"]
     conditions = [nothing, difference.isna(), difference < 0, difference > 0, items["base"] > 0]
     return np.select(conditions, ["unscored", "missing", "regressed", "fixed", "kept"], default="both_wrong")
+
+
+def _forms(samples: Any, items: Any) -> np.ndarray:
+    """As `comparison` sets items aside: by any sample, and of items that count in the difference."""
+    lost = samples[samples["cause"].isin(LOST_TO_FORM)]
+    base, tuned = (_keys(lost[lost["arm"] == arm], items) for arm in ("base", "tuned"))
+    counted = ~(items["base"].isna() | items["tuned"].isna())
+    return np.select([~counted, base & tuned, base, tuned], ["", "both", "base", "tuned"], default="")
+
+
+def _keys(samples: Any, items: Any) -> np.ndarray:
+    """Which of the items these samples belong to."""
+    return items.index.isin(pd.MultiIndex.from_frame(samples[KEY]))
+
+
+def _overlaps(samples: Any, items: Any) -> np.ndarray:
+    share = samples.groupby(KEY, sort=False)["overlap"].max().reindex(items.index)
+    return np.select([share.isna(), share >= FLAGGED_FROM], ["unknown", "yes"], default="no")
 
 
 def _judged(table: pa.Table) -> Any:

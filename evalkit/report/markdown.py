@@ -7,10 +7,12 @@ from dataclasses import replace
 
 from evalkit.report.drift import headline as drift_headline
 from evalkit.report.numbers import NOTHING, amount, count, difference, percent, rate
+from evalkit.report.setaside import overlap_notes, training_data
 from evalkit.report.summary import combined, gates_of
 from evalkit.report.text import one_line
 from evalkit.report.words import (
     VERDICTS,
+    cautions,
     gate_limit,
     gate_name,
     gate_numbers,
@@ -38,9 +40,10 @@ def summary_markdown(comparison: Comparison, decision: Decision, manifest: Manif
     lines += _suites(comparison, decision)
     lines += _gates(decision)
     lines += _judges(comparison.judges)
+    lines += _training_data(comparison, manifest)
     if comparison.drift:
         lines += [f"**Drift** {plain(drift_headline(comparison.drift))}", ""]
-    lines += _bullets("Cautions", list(dict.fromkeys([*comparison.cautions, *manifest.cautions])))
+    lines += _bullets("Cautions", cautions(comparison, decision, manifest))
     lines.append(f"Run {plain(manifest.run_id)}, {plain(manifest.created)}. Answers and evidence: `report.html`.")
     return "\n".join(lines) + "\n"
 
@@ -108,6 +111,11 @@ def _judges(judges: tuple[JudgeResult, ...]) -> list[str]:
             f"{flips}, {count(judge.unscored)} unscored.{standing}"
         )
     return [*lines, ""] if lines else []
+
+
+def _training_data(comparison: Comparison, manifest: Manifest) -> list[str]:
+    notes = [f"- {plain(note)}" for note in overlap_notes(comparison)]
+    return [f"**Training data** {plain(training_data(comparison, manifest))}", "", *notes, *([""] if notes else [])]
 
 
 def _bullets(title: str, texts: list[str]) -> list[str]:

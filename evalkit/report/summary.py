@@ -9,6 +9,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 
+from evalkit.report.words import cautions
 from evalkit.types import (
     Comparison,
     Decision,
@@ -19,6 +20,7 @@ from evalkit.types import (
     Manifest,
     Measure,
     ModelRecord,
+    Overlap,
     SuiteAtTestTime,
     SuiteDrift,
     SuiteResult,
@@ -56,7 +58,7 @@ def summary(comparison: Comparison, decision: Decision, manifest: Manifest) -> d
         "n": comparison.n,
         "missing": comparison.missing,
         "failures": dict(comparison.failures),
-        "cautions": list(dict.fromkeys([*comparison.cautions, *manifest.cautions])),
+        "cautions": cautions(comparison, decision, manifest),
     }
 
 
@@ -139,6 +141,8 @@ def _suite(suite: SuiteResult, gates: list[Gate]) -> dict[str, object]:
         "margin": suite.margin,
         "weight": suite.weight,
         "rate": _pooled(suite.rate),
+        "without_format_losses": _without_format(suite),
+        "contamination": _contamination(suite.overlap),
         "verdict": combined(gates),
         "more_items_needed": more_items_needed(gates),
         "tasks": [_task(task) for task in suite.tasks],
@@ -179,6 +183,29 @@ def _measure(measure: Measure) -> dict[str, object]:
         "method": delta.method if delta else None,
         "cautions": list(delta.cautions) if delta else [],
     }
+
+
+def _without_format(suite: SuiteResult) -> dict[str, object] | None:
+    left = suite.without_format
+    if left is None:
+        return None
+    return {**_brief(left), "set_aside": dict(suite.lost_to_form)}
+
+
+def _contamination(overlap: Overlap) -> dict[str, object]:
+    """`flagged` and `unknown` of `n`; what was not looked up is null. `without`: on items known to be free of overlap."""
+    return {
+        "status": overlap.status,
+        "checked": overlap.checked,
+        "n": overlap.n,
+        "flagged": overlap.flagged if overlap.checked else None,
+        "unknown": overlap.unknown,
+        "without": _brief(overlap.delta_without) if overlap.delta_without else None,
+    }
+
+
+def _brief(estimate: Estimate) -> dict[str, object]:
+    return {"delta": estimate.value, "low": estimate.low, "high": estimate.high, "n": estimate.n}
 
 
 def _judge(judge: JudgeResult) -> dict[str, object]:

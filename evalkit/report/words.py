@@ -6,7 +6,7 @@ import math
 
 from evalkit.report.numbers import count, difference, interval, percent, points, pp, rate, size
 from evalkit.statistics import rests_on_too_few
-from evalkit.types import Comparison, Decision, Gate, Role, SuiteResult
+from evalkit.types import Comparison, Decision, Gate, Manifest, Role, SuiteResult
 
 HEADLINES = {"go": "GO", "no_go": "NO-GO", "inconclusive": "INCONCLUSIVE"}
 VERDICTS = {"pass": "pass", "fail": "fail", "inconclusive": "undecided"}
@@ -31,6 +31,11 @@ def headline(decision: Decision) -> str:
     """The verdict in one or two words; an incomplete run says so first."""
     outcome = HEADLINES[decision.outcome]
     return outcome if decision.complete else f"INCOMPLETE, {outcome}"
+
+
+def cautions(comparison: Comparison, decision: Decision, manifest: Manifest) -> list[str]:
+    """All that is to be known beside the verdict, each said once."""
+    return list(dict.fromkeys([*decision.cautions, *comparison.cautions, *manifest.cautions]))
 
 
 def sentence(comparison: Comparison, decision: Decision) -> str:

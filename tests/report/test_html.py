@@ -8,6 +8,7 @@ import pytest
 from example_run import Planned, make_run
 
 from evalkit.report.html import render_html
+from evalkit.report.words import CAUSES
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)>\u2028\u202e\x1b[31m\x00"
 
@@ -77,6 +78,12 @@ def test_the_judge_is_second_class_until_it_has_passed_its_exam():
 
 def test_without_a_judge_there_is_no_judge_on_the_page():
     assert 'id="judge"' not in render_html(*make_run((Planned("s", items=40),), judge=None))
+
+
+def test_every_cause_has_the_same_words_in_the_tables_and_beside_the_samples(page):
+    script = re.search(r"const WORDS = \{(.*?)\};", page, re.DOTALL)[1]
+    for cause, words in CAUSES.items():
+        assert f'{cause}: "{words}"' in script
 
 
 def test_what_was_left_out_is_said(run, monkeypatch):

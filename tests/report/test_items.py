@@ -2,7 +2,7 @@ import math
 
 from example_run import Planned, make_run
 
-from evalkit.records import Records
+from evalkit.records import Records, with_overlaps
 from evalkit.report.items import disagreement, item_frame, length_unit
 from evalkit.types import Completion, Example, Failure, Message, Score, Usage, Verdict
 
@@ -41,6 +41,31 @@ def test_cells_agree_with_the_counts_of_the_comparison(run):
 def test_several_samples_are_one_item_with_their_mean():
     item = only(records([(1, None), (1, None)], [(1, None), (0, "wrong")]))
     assert (item["base"], item["tuned"], item["cell"], item["cause"]) == (1.0, 0.5, "regressed", "wrong")
+
+
+def test_an_item_is_out_of_form_by_any_of_its_samples():
+    def form(base, tuned):
+        return only(records(base, tuned))["form"]
+
+    lost, right = (0, "unparsed"), (1, None)
+    assert form([right], [right]) == form([right], [(0, "wrong")]) == form([right], [(0, "truncated")]) == ""
+    assert form([right, right], [right, (0, "unextracted")]) == "tuned"
+    assert form([lost, right], [right, right]) == "base"
+    assert form([lost], [lost]) == "both"
+
+
+def test_an_item_that_counts_in_no_difference_is_not_set_aside_from_one():
+    assert only(records([(None, "failed")], [(0, "unparsed")]))["form"] == ""
+
+
+def test_an_item_overlaps_when_either_arm_was_trained_on_it():
+    def overlap(base, tuned):
+        shares = {arm: {("s", "t", "q1"): share} for arm, share in (("base", base), ("tuned", tuned))}
+        return only(with_overlaps(records([(1, None)], [(1, None)]), shares))["overlap"]
+
+    assert overlap(None, None) == "unknown"
+    assert overlap(0.1, None) == overlap(0.1, 0.19) == "no"
+    assert overlap(0.9, 0.0) == overlap(None, 0.2) == "yes"
 
 
 def test_an_unanswered_item_is_missing_and_not_lost():

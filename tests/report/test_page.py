@@ -2,12 +2,15 @@
 
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from example_run import REASONING, Planned, make_run
 
+from evalkit.records import with_overlaps
 from evalkit.report.html import render_html
+from evalkit.report.items import item_frame
 
 sync_api = pytest.importorskip("playwright.sync_api")
 
@@ -152,6 +155,35 @@ def test_walking_crosses_the_border_of_a_page(report, open_page):
     page.keyboard.press("j")
     assert page.locator("#pages").inner_text().count("51 to 100") == 1
     assert page.locator('.row[aria-expanded="true"] .id').inner_text() != last
+
+
+def test_answers_out_of_form_and_items_in_training_data_are_filters(run, tmp_path, open_page):
+    items = item_frame(run.table)
+    keys = list(zip(items["suite"], items["task"], items["id"], strict=True))
+    shares = {key: (None, 0.05, 0.83)[at % 3] for at, key in enumerate(keys)}
+    table = with_overlaps(run.table, {"tuned": shares})
+    page = open_page(written(replace(run, table=table), tmp_path))
+    mine = items[items["suite"] == "gsm8k"]
+    for whose, cells in {
+        "tuned": ["tuned", "both"],
+        "base": ["base", "both"],
+        "either": ["base", "tuned", "both"],
+    }.items():
+        page.goto(f"{page.url.split('#')[0]}#samples?suite=gsm8k&form={whose}")
+        sync_api.expect(page.locator("#found")).to_contain_text(f"{mine['form'].isin(cells).sum()} of")
+    page.select_option("select[name=form]", "")
+    page.select_option("select[name=overlap]", "yes")
+    inside = [key for key in keys if key[0] == "gsm8k" and (shares[key] or 0) > 0.5]
+    sync_api.expect(page.locator("#found")).to_contain_text(f"{len(inside)} of")
+    rows(page).first.click()
+    assert "83 % of the item's words" in page.locator(".pair .tuned").inner_text()
+    assert "in training" not in page.locator(".pair .base").inner_text()
+
+
+def test_filters_that_would_find_nothing_are_not_offered(report, open_page):
+    page = open_page(report)
+    assert page.locator("select[name=form]").is_visible()
+    assert not page.locator("select[name=overlap]").is_visible()
 
 
 def test_search_reads_the_texts(report, open_page):
