@@ -156,6 +156,7 @@ def _samples(suite: SuiteSpec, discordance: float, lasting: float, rng: np.rando
     )
     frame["group"] = None if groups is None else np.tile(groups, 2)
     frame["cause"] = frame["failure"] = None
+    frame["overlap"] = np.nan
     return frame
 
 

@@ -18,7 +18,7 @@ from evalkit.judging import judge_result
 from evalkit.pairing import PairedScores, join, pair, scored
 from evalkit.setaside import form_losses, overlap
 from evalkit.statistics import clopper_pearson, macro_average, pooled, widened_difference
-from evalkit.test_time import at_test_time
+from evalkit.thinking import at_test_time
 from evalkit.types import (
     PROBES,
     Comparison,

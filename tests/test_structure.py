@@ -17,7 +17,7 @@ RANK = {
     "provenance": 3, "tasks": 4,
     "backends": 5, "scorers": 5, "contamination": 6, "judging": 6, "requests": 6, "pairing": 6, "inputs": 7, "serve": 7,
     "landing": 7, "probes": 7, "setaside": 7,
-    "schedule": 8, "drift": 8, "test_time": 8, "comparison": 9,
+    "schedule": 8, "drift": 8, "thinking": 8, "comparison": 9,
     "fidelity": 9, "preview": 9, "vetting": 9, "gate": 10, "report": 11, "api": 12, "cli_suites": 13, "cli": 14,
     "__main__": 15,
 }  # fmt: skip

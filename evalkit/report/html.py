@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from evalkit.catalog import builtin_folder
 from evalkit.records import without_probes
-from evalkit.report import drift, numbers, origins, plots, setaside, test_time, text, view, words
+from evalkit.report import drift, numbers, origins, plots, setaside, text, thinking, view, words
 from evalkit.report.embed import embed
 from evalkit.report.items import item_frame
 from evalkit.types import Comparison, Decision, Manifest
@@ -47,7 +47,7 @@ def render_html(comparison: Comparison, decision: Decision, manifest: Manifest, 
         form=setaside.form_lines(comparison),
         training_data=setaside.training_data(comparison, manifest),
         overlap=setaside.overlap_lines(comparison) if manifest.train_data else [],
-        test_time=test_time.views(comparison),
+        test_time=thinking.views(comparison),
         drift=drift.drift_view(comparison),
         facts=origins.model_facts(manifest),
         commands_json=json.dumps(origins.commands(manifest)),

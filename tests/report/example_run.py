@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from evalkit.drift import measure_drift
 from evalkit.records import Records, samples_frame
-from evalkit.test_time import at_test_time
+from evalkit.thinking import at_test_time
 from evalkit.types import (
     Comparison,
     Completion,

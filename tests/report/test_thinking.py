@@ -7,7 +7,7 @@ from example_run import REASONING, Planned, make_run
 
 from evalkit.report.html import render_html
 from evalkit.report.summary import summary
-from evalkit.report.test_time import views
+from evalkit.report.thinking import views
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from evalkit.records import Records, samples_frame
-from evalkit.test_time import at_test_time
+from evalkit.thinking import at_test_time
 from evalkit.types import Completion, Example, Failure, Manifest, ModelRecord, Score, SuiteRecord, TaskRecord, Usage
 
 PLAIN = ModelRecord("m", "vllm", "m", "f")
