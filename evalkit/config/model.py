@@ -1,0 +1,90 @@
+"""A model file: which model, on which engine, sampled how."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, SecretStr, model_validator
+
+from evalkit.config.spec import Fraction, Spec
+
+
+class SamplingSpec(Spec):
+    """The sampling settings a file chose to state; what is None falls to the next place that states it."""
+
+    temperature: Annotated[float, Field(ge=0)] | None = None
+    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
+    top_k: Annotated[int, Field(ge=0)] | None = None
+    min_p: Fraction | None = None
+    max_tokens: Annotated[int, Field(ge=1)] | None = None
+    stop: tuple[str, ...] | None = None
+    seed: Annotated[int, Field(ge=0)] | None = None
+    n: Annotated[int, Field(ge=1, le=1024)] | None = None
+    repetition_penalty: Annotated[float, Field(gt=0)] | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+
+
+class ReasoningSpec(Spec):
+    """Markers of a reasoning trace, split off before anything is extracted from the answer.
+
+    budget: tokens for the trace, on top of the `max_tokens` of the answer.
+    """
+
+    start: str = "<think>"
+    end: str = "</think>"
+    budget: Annotated[int, Field(ge=1)] | None = None
+
+
+class ModelSpec(Spec):
+    """One model under test, or the model behind a judge. `file` and `folder` say where it was read from."""
+
+    name: str = Field(min_length=1)
+    backend: str = "vllm"
+    model: str | None = None
+    revision: str | None = None
+    adapter: str | None = None
+    format: Literal["auto", "chat", "completion"] = "auto"
+    system: str | None = None
+    chat_template: str | None = None
+    chat_template_kwargs: Mapping[str, Any] = Field(default_factory=dict)
+    engine: Mapping[str, Any] = Field(default_factory=dict)
+    sampling: SamplingSpec = SamplingSpec()
+    reasoning: ReasoningSpec | None = None
+    # openai
+    base_url: str | None = None
+    api_key: SecretStr | None = None
+    headers: Mapping[str, SecretStr] = Field(default_factory=dict)
+    concurrency: Annotated[int, Field(ge=1)] = 32
+    timeout_s: Annotated[float, Field(gt=0)] = 600.0
+    max_retries: Annotated[int, Field(ge=0)] = 8
+    # replay
+    outputs: str | None = None
+    output_field: str = "output"
+    # what it was trained on: items are looked up in it
+    train_data: tuple[str, ...] = ()
+    # where it was read
+    file: str = Field(default="", exclude=True)
+    folder: str = Field(default="", exclude=True)
+
+    @model_validator(mode="after")
+    def _fields_fit_the_backend(self) -> ModelSpec:
+        if self.backend == "replay" and not self.outputs:
+            raise ValueError("backend replay needs `outputs: FILE.jsonl`")
+        if self.backend in ("vllm", "transformers", "openai") and not self.model:
+            raise ValueError(f"backend {self.backend} needs `model:` (a path or a hub id; for openai the served name)")
+        if self.backend != "replay" and self.outputs:
+            raise ValueError("`outputs` belongs to `backend: replay`")
+        if self.backend in ("vllm", "transformers", "replay") and (self.base_url or self.api_key or self.headers):
+            raise ValueError("`base_url`, `api_key` and `headers` belong to `backend: openai`")
+        if self.adapter and self.backend not in ("vllm", "transformers"):
+            raise ValueError(f"backend {self.backend} takes no `adapter`; name the served adapter in `model`")
+        return self
+
+    def path_of(self, value: str) -> str:
+        """`value` as a path relative to the model file where that exists, else unchanged (a hub id)."""
+        candidate = Path(self.folder or ".") / os.path.expanduser(value)
+        return str(candidate.resolve()) if candidate.exists() else value

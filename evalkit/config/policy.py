@@ -1,0 +1,86 @@
+"""A policy file: the written rule for GO / NO-GO / INCONCLUSIVE."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from evalkit.config.spec import Fraction, Spec
+
+
+class TaxPolicy(Spec):
+    """Pooled loss over retain suites: pass if high < max, fail if low > max."""
+
+    max: Fraction = 0.02
+
+
+class RetainPolicy(Spec):
+    """Each retain suite: pass if low > -margin, fail if high < -margin."""
+
+    margin: Fraction = 0.05
+
+
+class TargetPolicy(Spec):
+    """Each target suite: pass if low > min_gain, fail if high < min_gain."""
+
+    min_gain: float = Field(default=0.0, ge=-1, le=1)
+
+
+class GuardPolicy(Spec):
+    """Each guard: tuned's own rate and its increase over base; None switches one off."""
+
+    max_rate: Fraction | None = 0.05
+    max_increase: Fraction | None = 0.02
+
+
+class ExamPolicy(Spec):
+    """What a judge must reach before it may gate."""
+
+    min_agreement: Fraction = 0.65
+
+
+class JudgePolicy(Spec):
+    """A judge that passed its exam gates: pass if the win rate's low > min_win_rate."""
+
+    min_win_rate: Fraction = 0.45
+    exam: ExamPolicy = ExamPolicy()
+    max_unscored: Fraction = 0.02
+
+
+class MissingPolicy(Spec):
+    """The share of items that may be missing before the run is incomplete (exit 4)."""
+
+    max: Fraction = 0.002
+
+
+class PolicySpec(Spec):
+    """The written rule for GO / NO-GO / INCONCLUSIVE. An empty file is the default policy."""
+
+    level: float = Field(default=0.95, ge=0.5, lt=1)
+    power: float = Field(default=0.8, gt=0, lt=1)
+    tax: TaxPolicy = TaxPolicy()
+    retain: RetainPolicy = RetainPolicy()
+    pools: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
+    target: TargetPolicy = TargetPolicy()
+    guard: GuardPolicy = GuardPolicy()
+    judge: JudgePolicy = JudgePolicy()
+    missing: MissingPolicy = MissingPolicy()
+    inconclusive: Literal["fail", "pass"] = "fail"
+    plan: Literal["warn", "refuse"] = "warn"
+    required: Literal["all"] | tuple[str, ...] = "all"
+    file: str = Field(default="", exclude=True)
+    folder: str = Field(default="", exclude=True)
+
+    @model_validator(mode="after")
+    def _pools_hold_something(self) -> PolicySpec:
+        check_pools(self.pools)
+        return self
+
+
+def check_pools(pools: Mapping[str, tuple[str, ...]]) -> None:
+    """Raise ValueError for a pool that holds no several suites."""
+    for name, members in pools.items():
+        if len(members) < 2:
+            raise ValueError(f"pools.{name}: a pool names at least two suites")
