@@ -1,4 +1,5 @@
 import json
+import math
 
 import pytest
 
@@ -92,6 +93,41 @@ def test_a_sampled_question_that_two_suites_ask_is_generated_once(fake, suite):
     sampled = {"sampling": {"n": 2, "temperature": 0.7}}
     run(suite(n=3, name="scored", **sampled), suite(n=3, name="cut-off", score="truncated", **sampled))
     assert len(fake.generated) == 12
+
+
+@pytest.mark.parametrize(("cut", "verdict"), [(0, "pass"), (30, "fail")])
+def test_truncation_is_a_guard_that_a_policy_gates_on(fake, suite, cut, verdict):
+    """Of 100 answers none, or 30, are cut off; the guard's own rate may be 5 %."""
+    fake.answer = lambda r: Completion(
+        "42", finish_reason="length" if r.model == "tuned" and int(r.example_id) < cut else "stop"
+    )
+    guard = suite(n=100, name="cut-off", score="truncated").model_copy(update={"role": "guard"})
+    got = run(suite(n=100, name="scored"), guard)
+    (gate,) = [gate for gate in got.decision.gates if gate.kind == "guard_rate"]
+    assert (gate.subject, gate.required, gate.verdict) == ("cut-off", True, verdict)
+    assert got.decision.outcome == ("no_go" if cut else got.decision.outcome)
+    assert gate.estimate.value == cut / 100
+
+
+def test_bits_per_byte_are_a_guard_in_their_own_unit(fake, suite):
+    """Texts of two bytes (q0, q1, ...): base needs 8 bits a text, tuned 8.2 to 8.6: a rise of 0.1 to 0.3 bits a byte."""
+
+    def answer(request):
+        extra = 0.2 + 0.1 * (int(request.example_id) % 5) if request.model == "tuned" else 0.0
+        return Completion("", logprobs=(-(8 + extra) * math.log(2),))
+
+    fake.answer = answer
+    text = suite(n=10, name="text", kind="loglikelihood", answer=None, score=None)
+    guard = text.model_copy(update={"role": "guard", "margin": 0.05})
+    got = run(guard)
+    (result,) = got.comparison.suites
+    assert (result.metric, result.base) == ("bits per byte", 4.0)
+    assert result.delta.value == pytest.approx(0.2) and result.delta.low > 0.05
+    assert all(request.text and not request.messages for request in fake.generated)
+    (gate,) = got.decision.gates
+    assert (gate.kind, gate.verdict) == ("guard_increase", "fail") and "bits per byte" in gate.reason
+    with pytest.raises(InputError, match="say `role: guard`"):
+        run(text)
 
 
 def test_a_question_that_stands_in_a_task_twice_is_sampled_twice(fake, suite):

@@ -53,6 +53,16 @@ def test_imports_point_backwards_along_the_flow(path):
             assert RANK[other] < RANK[here], f"{here} imports {other}, which comes after it"
 
 
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_only_its_adapter_knows_lm_evaluation_harness(path):
+    if path.is_relative_to(PACKAGE / "tasks" / "lm_eval"):
+        return
+    for node in ast.walk(ast.parse(path.read_text())):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        names += [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
+        assert not [name for name in names if name.split(".")[0] == "lm_eval"]
+
+
 def test_every_exported_name_is_there_and_documented():
     for name in evalkit.__all__:
         assert getattr(evalkit, name).__doc__, name

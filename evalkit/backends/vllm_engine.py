@@ -99,6 +99,7 @@ class VllmEngine:
             "model": str(weights),
             "tokenizer": str(tokenizer),
             "generation_config": "vllm",  # the checkpoint's own sampling defaults stay out
+            "logprobs_mode": "raw_logprobs",  # of the model itself, before any penalty or temperature
             "use_tqdm_on_load": False,
         }
         if cpu:

@@ -92,6 +92,8 @@ class ComposedSpec(Spec):
 
     name: str = Field(min_length=1, pattern=_SUITE_NAME)
     description: str = ""
+    source: str | None = None
+    licence: str | None = None
     version: str | None = None
     suites: tuple[MemberSpec, ...] = Field(min_length=1)
     pools: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)

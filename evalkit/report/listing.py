@@ -71,7 +71,7 @@ def _composed_row(suite: ComposedSpec) -> dict[str, object]:
         "tasks": members,
         "items": None,
         "hub": None,
-        "licence": None,
+        "licence": suite.licence,
         "description": suite.description,
     }
 

@@ -13,10 +13,12 @@ import pytest
 
 from evalkit.backends import Backend, open_backends
 from evalkit.config import ModelSpec
+from evalkit.scorers.choice import read_choice
 from evalkit.types import (
     Completion,
     Constraint,
     EngineError,
+    Example,
     Failure,
     InputError,
     Message,
@@ -171,6 +173,18 @@ def test_both_engines_give_texts_and_verbatim_options_the_same_likelihood(served
     assert vllm.logprobs == pytest.approx(transformers.logprobs, rel=2e-3, abs=2e-2)
     assert vllm.greedy == transformers.greedy
     assert all(value < 0 for value in vllm.logprobs)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("vllm") is None, reason="vllm is not installed")
+@pytest.mark.parametrize("normalise", ["none", "characters", "bytes"])
+def test_both_engines_pick_the_same_long_option_raw_and_for_its_length(served, normalise):
+    example = Example("texts", TEXTS.messages, "A", TEXTS.options)
+    picks = {name: read_choice(served(name).answers["texts"], example, normalise) for name in ("vllm", "transformers")}
+    # Raw, the shortest right option wins; by length a longer one has its chance, and both engines see it alike.
+    values = served("vllm").answers["texts"].logprobs
+    sizes = [1 if normalise == "none" else len(option) for option in TEXTS.options]
+    best = max(range(len(values)), key=lambda place: values[place] / sizes[place])
+    assert picks == {"vllm": "ABCD"[best], "transformers": "ABCD"[best]}
 
 
 @pytest.mark.parametrize("engine", ENGINES)

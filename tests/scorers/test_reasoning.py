@@ -102,3 +102,14 @@ def test_a_failure_is_left_alone():
 
 def test_without_markers_nothing_is_split():
     assert split_reasoning(Completion("<think>x</think>y"), None).text == "<think>x</think>y"
+
+
+@pytest.mark.parametrize(("start", "end"), [("[THINK]", "[/THINK]"), ("<|begin_of_thought|>", "<|end_of_thought|>")])
+def test_markers_of_ones_own_work_like_the_usual_ones(start, end):
+    markers = ReasoningSpec(start=start, end=end)
+    got = split_reasoning(Completion(f"{start}2+2{end}\nAnswer: 4"), markers)
+    assert (got.reasoning, got.text) == ("2+2", "Answer: 4")
+    got = split_reasoning(cut_off(f"{start}maybe 4"), markers)
+    assert (got.text, got.finish_reason) == ("", "length")
+    # The usual pair means nothing then.
+    assert split_reasoning(Completion("<think>a</think>4"), markers).text == "<think>a</think>4"

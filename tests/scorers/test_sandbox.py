@@ -97,8 +97,10 @@ def test_the_network_is_not_reached_not_even_on_this_machine():
 def test_nothing_is_written_outside(folder):
     target = folder / f"written-by-a-model-{os.getpid()}"
     try:
-        marked(f"open({str(target)!r}, 'w').write('here')\ndone = True")
+        mark = marked(f"open({str(target)!r}, 'w').write('here')\ndone = True")
         assert not target.exists()
+        # A /tmp of its own is a program's to write to; elsewhere trying to is an error, and the answer is wrong.
+        assert mark == (1.0 if folder == Path("/tmp") else 0.0)
     finally:
         target.unlink(missing_ok=True)
 

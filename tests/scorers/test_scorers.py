@@ -4,6 +4,7 @@ import pytest
 
 from evalkit.config import TaskSpec
 from evalkit.scorers import check_golds, find_scorer, score
+from evalkit.scorers.choice import read_choice
 from evalkit.types import Completion, Example, Failure, InputError
 
 NAN = float("nan")
@@ -51,6 +52,8 @@ def test_number_compares_the_first_number_of_the_extracted_answer():
         ("I think it is 42, surely", "stop", "unextracted"),
         ("no idea", "stop", "unparsed"),
         ("well, let me", "length", "truncated"),
+        ("I'm sorry, but I can't help with that.", "stop", "refused"),
+        ("I cannot provide that. Answer: 7", "stop", "refused"),
     ],
 )
 def test_every_lost_item_has_a_cause(text, finish, cause):
@@ -125,3 +128,20 @@ def test_a_guard_on_truncation_stands_beside_mathematics():
     pytest.importorskip("math_verify")
     assert find_scorer("math").name == "math"
     assert mark("truncated", "42", "42", finish="length").value == 1.0
+
+
+def test_a_text_that_goes_round_in_circles_is_repetition_and_an_ordinary_or_a_short_one_is_not():
+    circles = "I will say it again and then I will say it once more. " * 12
+    prose = " ".join(f"On day {n} the crew of ship {n * 7} wrote line {n * 13} in the log." for n in range(12))
+    assert mark("repetition", circles, None).value == 1.0
+    assert mark("repetition", prose, None).value == 0.0
+    assert mark("repetition", "yes " * 30, None).value == 0.0
+
+
+def test_an_option_is_measured_in_characters_or_in_bytes():
+    """Three characters of nine bytes against six of six: which is likelier for its length depends on the measure."""
+    example = Example("1", (), "A", ("日本語", "letter"))
+    done = Completion("", logprobs=(-6.0, -9.0))
+    assert read_choice(done, example) == "A"
+    assert read_choice(done, example, "characters") == "B"  # -2.0 against -1.5
+    assert read_choice(done, example, "bytes") == "A"  # -0.67 against -1.5
