@@ -24,7 +24,7 @@ from evalkit.config import (
 from evalkit.contamination.arms import scan, training_files
 from evalkit.fidelity import fidelity_cautions, reasoning_cautions
 from evalkit.gate import decide
-from evalkit.inputs import Inputs, check_policy, model_spec, policy_spec, with_pools
+from evalkit.inputs import Inputs, Terms, check_policy, model_spec, policy_spec, with_pools
 from evalkit.judging import judge_hash
 from evalkit.provenance import hardware, versions
 from evalkit.records import read_table, samples_frame, verdicts_frame, with_overlaps
@@ -206,7 +206,7 @@ def load(folder: str | Path, *, policy: str | Path | PolicySpec | None = None) -
         chosen = validate(PolicySpec, dict(manifest.policy), file=f"{folder}/manifest.json: policy")
     else:
         chosen = with_pools(chosen, manifest.pools)
-        check_policy(chosen, {suite.name: suite.role for suite in manifest.suites})
+        check_policy(chosen, {suite.name: Terms.of_record(suite) for suite in manifest.suites})
         manifest = dataclasses.replace(manifest, policy=chosen.model_dump(mode="json"))
     return _decide(manifest, chosen, read_table(folder / "samples.parquet"), folder)
 

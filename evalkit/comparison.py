@@ -249,9 +249,13 @@ def _pool(
     fields = {slot: getattr(whole, slot) for slot in TaskResult.__slots__}
     role = roles.pop()
     lost, without_format = ({}, None) if role == "guard" else form_losses(list(parts.values()), difference)
+    first = records[members[0]]  # a pool's members state the same limits: `inputs.check_policy`
     return SuiteResult(
         **fields,
         role=role,
+        margin=first.margin,
+        guard=first.guard,
+        rate=_own_rate(joined, level) if role == "guard" and joined.bounded else None,
         advisory=any(records[member].advisory for member in members),
         without_format=without_format,
         lost_to_form=lost,

@@ -26,8 +26,9 @@ def decide(comparison: Comparison, policy: PolicySpec) -> Decision:
         gates = tuple(replace(gate, required=gate.required and gate.subject in named) for gate in gates)
     required = [gate for gate in gates if gate.required]
     total = comparison.n + comparison.missing
-    # A run over suites that only a judge reads scores no item, and is none the less complete.
-    anything = total > 0 or any(judge.n for judge in comparison.judges)
+    # A run over suites that only judges read or grade scores no item that decides, and is none the less complete.
+    graded = any(suite.n for suite in comparison.suites if suite.advisory)
+    anything = total > 0 or graded or any(judge.n for judge in comparison.judges)
     complete = anything and comparison.missing <= policy.missing.max * total
     outcome: Outcome = "inconclusive"
     if any(gate.verdict == "fail" for gate in required):

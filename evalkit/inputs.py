@@ -22,7 +22,7 @@ from evalkit.config import (
 from evalkit.judging import check_grader, check_judge
 from evalkit.scorers import UNSCORED, check_golds, marking
 from evalkit.tasks import Suite, load_suite
-from evalkit.types import ARMS, PROBES, InputError, Role
+from evalkit.types import ARMS, PROBES, InputError, Role, SuiteRecord
 
 DEFAULT_SUITE = "quick"
 
@@ -46,11 +46,16 @@ class Inputs:
 
     @property
     def unread(self) -> tuple[str, ...]:
-        """Cautions on suites that nothing marks: they have no scorer, and no judge was named to read them."""
+        """Cautions on tasks that nothing marks: they have no scorer, and no judge was named to read them."""
         if self.judge is not None:
             return ()
-        unread = [suite.name for suite in self.suites if all(marking(task).metric == UNSCORED for task in suite.tasks)]
-        return tuple(f"suite {name!r} is read by a judge alone, and none was named: --judge" for name in unread)
+        cautions: list[str] = []
+        for suite in self.suites:
+            unread = [task.name for task in suite.tasks if marking(task).metric == UNSCORED]
+            if unread:
+                some = "" if len(unread) == len(suite.tasks) else f"task {', '.join(map(repr, unread))} of "
+                cautions.append(f"{some}suite {suite.name!r} is read by a judge alone, and none was named: --judge")
+        return tuple(cautions)
 
     @classmethod
     def read(
@@ -69,8 +74,13 @@ class Inputs:
         loaded = _load(chosen)
         written = policy_spec(policy) if policy is not None else _project_policy(project)
         applied = with_pools(written, chosen.pools)
-        check_policy(applied, {suite.name: suite.spec.role for suite in loaded})
-        return cls(loaded, _judge(project, judge), applied, project.probes, _graders(loaded), chosen.pools)
+        check_policy(applied, {suite.name: Terms.of(suite) for suite in loaded})
+        reader, graders = _judge(project, judge), _graders(loaded)
+        if reader is not None and reader.name in {grader.name for grader in graders.values()}:
+            raise InputError(
+                f"{reader.file or reader.name}: name: a grader of this run is called so too; rename one of them"
+            )
+        return cls(loaded, reader, applied, project.probes, graders, chosen.pools)
 
 
 def read_suite_by_name(name: str, beside: str = ".") -> tuple[Suite, ...]:
@@ -105,19 +115,19 @@ def _load(chosen: Chosen) -> tuple[Suite, ...]:
 def _check_marking(suite: Suite) -> None:
     """Scorers are there and fit their golds; what has no bounds, or is better when lower, is left to guards."""
     file = suite.spec.file or suite.name
+    for task in suite.tasks:
+        if task.spec is not None:
+            check_golds(task.spec, task.examples, asked_by=f"{file}: tasks[{suite.spec.tasks.index(task.spec)}]")
     how = [marking(task) for task in suite.tasks]
     if not all(one.bounded for one in how) and len({one.metric for one in how}) > 1:
         units = ", ".join(dict.fromkeys(one.metric for one in how))
         raise InputError(
             f"{file}: tasks: one suite's scores are counted in different units: {units}; make it one suite a unit"
         )
-    for task in suite.tasks:
-        if task.spec is not None:
-            check_golds(task.spec, task.examples, asked_by=f"{file}: tasks[{suite.spec.tasks.index(task.spec)}]")
-        lower_is_better = task.marker is not None and task.marker.worse_is_higher
-        if suite.spec.role != "guard" and (lower_is_better or not marking(task).bounded):
+    for task, one in zip(suite.tasks, how, strict=True):
+        if suite.spec.role != "guard" and (one.worse_is_higher or not one.bounded):
             raise InputError(
-                f"{file}: role: {suite.spec.role}: task {task.name!r} is marked by {marking(task).metric}, where higher is "
+                f"{file}: role: {suite.spec.role}: task {task.name!r} is marked by {one.metric}, where higher is "
                 "worse or scores have no bounds; say `role: guard`, whose gate bounds the increase"
             )
 
@@ -181,19 +191,74 @@ def with_pools(policy: PolicySpec, pools: Mapping[str, tuple[str, ...]]) -> Poli
     return policy.model_copy(update={"pools": {**pools, **policy.pools}}) if pools else policy
 
 
-def check_policy(policy: PolicySpec, suites: Mapping[str, Role]) -> None:
-    """Names in a policy must be names in the run, or a gate would silently never apply. suites: their roles, by name."""
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """On what terms a suite is gated: its role and its own limits. advisory: a judge marks it, and it decides nothing."""
+
+    role: Role
+    margin: float | None = None
+    guard: Mapping[str, float | None] = field(default_factory=dict)
+    advisory: bool = False
+    bounded: bool = True
+
+    def has_limit(self, policy: PolicySpec) -> bool:
+        """Whether any gate applies under this policy. A guard's limits may all be switched off; a rate needs bounds."""
+        limits = {"max_rate": policy.guard.max_rate, "max_increase": policy.guard.max_increase}
+        if self.margin is not None:
+            limits["max_increase"] = self.margin
+        limits |= self.guard
+        rated = self.bounded and limits["max_rate"] is not None
+        return self.role != "guard" or rated or limits["max_increase"] is not None
+
+    @classmethod
+    def of(cls, suite: Suite) -> Terms:
+        """The terms of a suite as its file, or the composed one that holds it, states them."""
+        graded = any(task.spec is not None and task.spec.grader is not None for task in suite.tasks)
+        bounded = all(marking(task).bounded for task in suite.tasks)
+        return cls(suite.spec.role, suite.spec.margin, suite.spec.guard.stated, graded, bounded)
+
+    @classmethod
+    def of_record(cls, record: SuiteRecord) -> Terms:
+        """The terms that a stored run remembers."""
+        bounded = all(task.bounded for task in record.tasks)
+        return cls(record.role, record.margin, dict(record.guard), record.advisory, bounded)
+
+
+def check_policy(policy: PolicySpec, suites: Mapping[str, Terms]) -> None:
+    """Names in a policy must be names in the run, and a pool's suites gated alike, or a gate would silently never apply.
+
+    suites: their terms, by name. Raises InputError.
+    """
     where = policy.file or "policy"
+    for name, terms in suites.items():
+        if not terms.has_limit(policy):
+            raise InputError(
+                f"{where}: guard: suite {name!r} is a guard without any limit, so that no gate would apply to it; state "
+                "guard.max_increase here, or `guard: {max_increase: ...}` in the suite"
+            )
     for name, members in policy.pools.items():
         for member in members:
             if member not in suites:
                 raise InputError(f"{where}: pools.{name}: no suite {member!r} in this run; it has: {', '.join(suites)}")
-        roles = {suites[member] for member in members}
+        terms = [suites[member] for member in members]
+        roles = {one.role for one in terms}
         if len(roles) > 1:
             raise InputError(f"{where}: pools.{name}: its suites have different roles: {', '.join(sorted(roles))}")
+        if any((one.margin, one.guard) != (terms[0].margin, terms[0].guard) for one in terms):
+            raise InputError(
+                f"{where}: pools.{name}: its suites state different limits of their own; pool what is gated alike"
+            )
+        if len({one.advisory for one in terms}) > 1:
+            raise InputError(
+                f"{where}: pools.{name}: some of its suites are marked by a judge and decide nothing; pool what is gated alike"
+            )
     if policy.required != "all":
-        known = {*suites, *policy.pools, "tax"}
+        known = {name for name, terms in suites.items() if not terms.advisory} | {*policy.pools, "tax"}
         for name in policy.required:
+            if name in suites and suites[name].advisory:
+                raise InputError(
+                    f"{where}: required: {name!r} is marked by a judge without an exam, and decides nothing"
+                )
             if name not in known:
                 raise InputError(f"{where}: required: no gate {name!r} in this run; it has: {', '.join(sorted(known))}")
 

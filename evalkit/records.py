@@ -64,6 +64,15 @@ _CHUNK = 8192
 _VERDICT_COLUMNS = ["suite", "task", "id", "judge", "order", "winner", "score", "reason", "failure"]
 
 
+def whole_characters(text: str) -> str:
+    """The text with halves of characters replaced: a broken output can hold them, and no tokenizer or table can."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _kept(text: str | None) -> str | None:
+    return None if text is None else whole_characters(text)
+
+
 class Records:
     """Append samples and verdicts as they land; read them as pandas frames."""
 
@@ -96,11 +105,11 @@ class Records:
                 "metric": score.metric,
                 "value": score.value,
                 "cause": score.cause,
-                "answer": score.answer,
-                "gold": example.answer,
-                "prompt": prepared.prompt if prepared else None,
-                "text": completion.text,
-                "reasoning": completion.reasoning,
+                "answer": _kept(score.answer),
+                "gold": _kept(example.answer),
+                "prompt": _kept(prepared.prompt) if prepared else None,
+                "text": _kept(completion.text),
+                "reasoning": _kept(completion.reasoning),
                 "finish_reason": completion.finish_reason,
                 "prompt_tokens": completion.usage.prompt_tokens,
                 "completion_tokens": completion.usage.completion_tokens,

@@ -31,7 +31,7 @@ class Collected:
 class Schedule:
     """One run over opened models. Opening raises InputError for whatever is wrong before any engine starts.
 
-    models: by arm ("base", "tuned"; or a lone model under its own name for a run of one). graders: the pointwise judge of
+    models: by arm ("base", "tuned"; a lone model is "base"). graders: the pointwise judge of
     each (suite, task) that is marked by one.
     """
 

@@ -29,6 +29,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from evalkit.records import whole_characters
 from evalkit.types import Failure, InputError, Message, Request, Span
 
 FROZEN_DATE = datetime.datetime(2025, 1, 1)
@@ -211,7 +212,7 @@ class Renderer:
         return self._encode(words)
 
     def _encode(self, text: str) -> tuple[int, ...]:
-        return tuple(self._tokenizer.encode(text, add_special_tokens=False))
+        return tuple(self._tokenizer.encode(whole_characters(text), add_special_tokens=False))
 
     def _failure(self, kind: str, message: str, hint: str) -> Failure:
         return Failure(where=self._where, kind=kind, message=message, hint=hint)

@@ -68,8 +68,11 @@ class JudgeSpec(Spec):
         if len({word.casefold() for word in self.verdict}) != 3:
             raise ValueError("verdict: three different words, for the first answer, the second, and a tie")
         low, high = self.scale
-        if not 0 <= low < high <= low + 20:
-            raise ValueError(f"scale: [{low}, {high}]: from the worst grade to the best, such as [1, 5]")
+        if not 0 <= low < high <= 9:
+            # Grades of one digit: where a tokenizer writes 10 as 1 and 0, what it gives to 1 holds what it gives to 10.
+            raise ValueError(
+                f"scale: [{low}, {high}]: from the worst grade to the best, of one digit each, such as [1, 5]"
+            )
         stated = self.model_fields_set & ({"verdict", "explain", "orders"} if self.kind == "pointwise" else {"scale"})
         if stated:
             raise ValueError(f"`{min(stated)}` does not belong to kind: {self.kind}")

@@ -12,8 +12,6 @@ from evalkit.probes import KL, TEXT
 from evalkit.statistics import ratio_of_totals
 from evalkit.types import Drift, TaskRecord
 
-"""The tasks under which the samples table keeps them."""
-
 
 def probe_measures(rows: pd.DataFrame, level: float) -> Iterator[Drift]:
     """Bits per byte of held-out texts, paired by text, and KL(tuned || base) per token; each where its rows are there."""

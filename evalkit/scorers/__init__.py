@@ -13,7 +13,7 @@ from evalkit.scorers.extract import extract
 from evalkit.scorers.refusal import declines
 from evalkit.scorers.registry import Scorer, find_scorer, scorer, scorer_names, unbounded_metrics
 from evalkit.tasks import Task
-from evalkit.types import Completion, Example, Failure, InputError, Score, Votes
+from evalkit.types import Completion, Example, Failure, InputError, RunError, Score, Votes
 
 __all__ = [
     "UNSCORED",
@@ -40,7 +40,7 @@ _ABOUT_REFUSING = ("refusal", "compliance")
 
 @dataclass(frozen=True, slots=True)
 class Marking:
-    """What a stored run must know of how a task is marked. binary, bounded: as at `Scorer`.
+    """What a run must know of how a task is marked. binary, bounded, worse_is_higher: as at `Scorer`.
 
     separate: each sample has a mark of its own. votes: over what several samples can be found to agree: the "answer"
     that is extracted, or the "box" in it; None for a whole reply or a program, written differently each time.
@@ -51,6 +51,7 @@ class Marking:
     bounded: bool
     separate: bool = True
     votes: Votes | None = None
+    worse_is_higher: bool = False
 
 
 def scorer_of(task: TaskSpec, *, asked_by: str = "score") -> Scorer | None:
@@ -62,11 +63,13 @@ def scorer_of(task: TaskSpec, *, asked_by: str = "score") -> Scorer | None:
 def marking(task: Task) -> Marking:
     """How a task is marked, whether by a scorer or by the source that brought it."""
     if task.marker is not None:
-        return Marking(task.marker.metric, task.marker.binary, task.marker.bounded, separate=False)
+        own = task.marker
+        return Marking(own.metric, own.binary, own.bounded, separate=False, worse_is_higher=own.worse_is_higher)
     how = scorer_of(task.spec) if task.spec else None
     if task.spec is None or how is None:
         return Marking(UNSCORED, False, True)
-    return Marking(how.metric, how.binary, how.bounded, votes=_votes(task.spec, how))
+    votes = _votes(task.spec, how)
+    return Marking(how.metric, how.binary, how.bounded, votes=votes, worse_is_higher=how.worse_is_higher)
 
 
 def _votes(task: TaskSpec, how: Scorer) -> Votes | None:
@@ -137,7 +140,14 @@ def score(task: TaskSpec, example: Example, completion: Completion) -> Score:
         answer = extract(completion.text, task.extract or how.extract)
     if answer is None:
         return Score(metric, 0.0, None, _cause(how, example, completion, extracted=False))
-    value = float(how.mark(answer, example))
+    try:
+        value = float(how.mark(answer, example))
+    except (
+        RunError,
+        OSError,
+    ) as error:  # a sandbox that did not come up: no fault of the answer, and no end of the run
+        hint = "run again: the answer is kept, and is marked anew"
+        return Score(metric, None, answer, failure=Failure("scorer", "not_marked", str(error), hint, retryable=True))
     cause = None if value >= 1.0 else _cause(how, example, completion, extracted=True, answer=answer)
     return Score(metric, value, answer, cause)
 

@@ -18,8 +18,9 @@ _STATED = re.compile(r"\banswer\b(?:\s+is)?\s*:?\s*\W{0,3}([A-Za-z])\b(?!['\u201
 
 @scorer("choice", kinds=("choice", "generate"))
 def choice(answer: str, example: Example) -> float:
-    """1 when the letter read is the gold's, or one of them."""
-    return float(answer in (example.answer or "").split(","))
+    """1 when the letter read is the gold's, or, among options, one of several right ones."""
+    golds = (example.answer or "").split(",") if example.choices else [example.answer]
+    return float(answer in golds)
 
 
 def read_choice(completion: Completion, example: Example, normalise: str = "none") -> str | None:

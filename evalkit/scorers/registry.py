@@ -27,7 +27,8 @@ class Scorer:
     check: raises ValueError for an example whose gold cannot be marked by; asked before an engine starts.
     of_completion: `mark` reads the completion (how it ended, its log-probabilities) rather than an extracted answer.
     bounded: marks lie in [0, 1]; without that only a guard can use them. kinds: the kinds of task it can mark.
-    slow: marking takes long enough to be done beside the engine, in a thread of its own.
+    slow: marking takes long enough to be done beside the engine, in a thread of its own. worse_is_higher: the mark
+    counts what nobody wants more of, so that a suite which must not lose it would be rewarded for it: for guards.
     gold_is_an_answer: the gold, given as the answer, must earn full marks; not so where it is tests or a schema.
     """
 
@@ -42,6 +43,7 @@ class Scorer:
     bounded: bool = True
     kinds: tuple[str, ...] = ("generate",)
     slow: bool = False
+    worse_is_higher: bool = False
     gold_is_an_answer: bool = True
 
 
@@ -69,6 +71,7 @@ def scorer(
     bounded: bool = True,
     kinds: Sequence[str] = ("generate",),
     slow: bool = False,
+    worse_is_higher: bool = False,
     gold_is_an_answer: bool = True,
 ) -> Callable[[M], M]:
     """Register a mark function as `score: name`; what the rest means is said at `Scorer`.
@@ -91,6 +94,7 @@ def scorer(
             bounded,
             tuple(kinds),
             slow,
+            worse_is_higher,
             gold_is_an_answer,
         )
         return mark

@@ -21,7 +21,7 @@ _N = 4
 _WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|\w+|[^\w\s]")
 
 
-@scorer("repetition", metric="repetition rate", needs_answer=False)
+@scorer("repetition", metric="repetition rate", needs_answer=False, worse_is_higher=True)
 def repetition(answer: str, example: Example) -> float:
     """1 when at least half of a text of 40 words or more repeats what it said before."""
     words = words_of(answer)

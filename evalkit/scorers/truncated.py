@@ -11,7 +11,7 @@ from evalkit.scorers.registry import scorer
 from evalkit.types import Completion, Example
 
 
-@scorer("truncated", metric="truncation rate", needs_answer=False, of_completion=True)
+@scorer("truncated", metric="truncation rate", needs_answer=False, of_completion=True, worse_is_higher=True)
 def truncated(completion: Completion, example: Example) -> float:
     """1 when the engine stopped at the limit. Of recorded outputs nobody knows how they ended: NaN."""
     if completion.finish_reason == "recorded":

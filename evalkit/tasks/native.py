@@ -157,7 +157,7 @@ class _Maker:
         for shot, answer in others[: self.spec.shots]:
             choices = self._choices(shot)
             if choices and self.spec.options == "text" and answer:
-                answer = choices[LETTERS.index(answer)]
+                answer = choices[LETTERS.index(answer.split(",")[0])]  # of several right ones the first is shown
             worked += [*self._question(shot, choices), Message("assistant", answer or "")]
         return [m for m in worked if m.role != "system"]
 

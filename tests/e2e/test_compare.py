@@ -45,7 +45,7 @@ def folder(tmp_path, model_folder):
 
 
 def command(folder: Path, out: str, *args: str) -> list[str]:
-    asked = ["base.yaml", "tuned.yaml", "--suite", "suite.yaml", "--out", out, *args]
+    asked = ["base.yaml", "tuned.yaml", "--suite", "suite.yaml", "--no-probes", "--out", out, *args]
     return [sys.executable, "-m", "evalkit", "compare", *asked]
 
 
