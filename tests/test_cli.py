@@ -222,7 +222,16 @@ def test_ctrl_c_exits_130_keeps_what_was_generated_and_a_rerun_goes_on(folder, t
     cache = tmp_path_factory.mktemp("cache")
     args = [sys.executable, "-m", "evalkit", "compare", "base.yaml", "tuned.yaml", "--out", "out"]
     env = {**os.environ, "EVALKIT_CACHE": str(cache)}
-    running = subprocess.Popen(args, cwd=folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    running = subprocess.Popen(
+        args,
+        cwd=folder,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell starts what runs in its background with Ctrl-C ignored, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
     assert running.stderr is not None
     for line in running.stderr:
         if "generating" in line:

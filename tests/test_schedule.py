@@ -91,7 +91,8 @@ def test_the_same_question_in_two_suites_is_generated_once(fake, suite):
 
 def test_a_sampled_question_that_two_suites_ask_is_generated_once(fake, suite):
     sampled = {"sampling": {"n": 2, "temperature": 0.7}}
-    run(suite(n=3, name="scored", **sampled), suite(n=3, name="cut-off", score="truncated", **sampled))
+    guard = suite(n=3, name="cut-off", score="truncated", **sampled).model_copy(update={"role": "guard"})
+    run(suite(n=3, name="scored", **sampled), guard)
     assert len(fake.generated) == 12
 
 
@@ -318,5 +319,6 @@ def test_turns_are_not_taken_for_samples_of_one_reply(fake, suite):
     ],
 )
 def test_votes_are_taken_over_short_answers_and_never_over_whole_replies(fake, suite, task, votes):
-    got = run(suite(**task))
+    role = "guard" if task["score"] == "truncated" else "retain"
+    got = run(suite(**task).model_copy(update={"role": role}))
     assert got.manifest.suites[0].tasks[0].votes == votes

@@ -83,6 +83,8 @@ class Renderer:
         self._prefix_text = tokenizer.decode(list(self._prefix)) if self._prefix else ""
         self._special = sorted({str(token) for token in tokenizer.all_special_tokens}, key=len, reverse=True)
         self._folds_system = self.format == "chat" and not self._takes_system()
+        # Samples of one item follow each other and share their ids; so do the options of one prompt.
+        self._encode = functools.lru_cache(maxsize=256)(self._tokens_of)
         self._continue = functools.lru_cache(maxsize=4096)(self._continuation)
 
     @property
@@ -211,7 +213,7 @@ class Renderer:
             return joined[len(alone) :]
         return self._encode(words)
 
-    def _encode(self, text: str) -> tuple[int, ...]:
+    def _tokens_of(self, text: str) -> tuple[int, ...]:
         return tuple(self._tokenizer.encode(whole_characters(text), add_special_tokens=False))
 
     def _failure(self, kind: str, message: str, hint: str) -> Failure:

@@ -37,6 +37,8 @@ class Reader:
     def ask(self, gold: str, answer: str | None = None) -> bool:
         """Whether `answer` is equal to `gold`; without an answer, whether `gold` can be read. Too long is no."""
         with self._lock:
+            if self._process is not None and self._process.poll() is not None:  # ended just as it had answered
+                self._end()
             process = self._process = self._process or _start()
             assert process.stdin and process.stdout
             timer = threading.Timer(self.limit_s, process.kill)
