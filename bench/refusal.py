@@ -111,7 +111,11 @@ def main() -> None:
     """Print the table for the files named."""
     parser = argparse.ArgumentParser(description="How often `score: refusal` and `compliance` agree with people.")
     parser.add_argument("files", nargs="+", type=Path, help="XSTest's labelled completions, one file a model")
-    print(table(parser.parse_args().files))
+    files = parser.parse_args().files
+    absent = next((file for file in files if not file.is_file()), None)
+    if absent is not None:
+        parser.error(f"no such file: {absent}")
+    print(table(files))
 
 
 if __name__ == "__main__":
