@@ -79,13 +79,14 @@ def test_an_adapter_drifts_as_far_as_transformers_says(
 
     with Journal(cache_folder() / "journal.sqlite") as journal:
         written = journal.find(kl["key"])
+    # evalkit answers with a merged copy, rounded to the precision the base is stored in; peft adds the adapter in float32.
     for _, row in kl.iterrows():
         prompt = tokenizer.encode(row["prompt"], add_special_tokens=False)
         tokens = list(written[row["key"]].token_ids)
         tuned = loglikelihood([*prompt, *tokens], len(prompt))
         with model.disable_adapter():
             base = loglikelihood([*prompt, *tokens], len(prompt))
-        assert row["value"] == pytest.approx((tuned - base) / len(tokens), abs=5e-3)
+        assert row["value"] == pytest.approx((tuned - base) / len(tokens), rel=0.03, abs=5e-3)
     assert kl["value"].mean() > 0.01
 
     text = rows[(rows["task"] == "held-out text") & (rows["arm"] == "base")].set_index("id")
