@@ -19,7 +19,7 @@ from evalkit.config import (
     read_policy,
     read_project,
 )
-from evalkit.judging import check_grader, check_judge
+from evalkit.judging import check_judge
 from evalkit.scorers import UNSCORED, check_golds, marking
 from evalkit.tasks import Suite, load_suite
 from evalkit.types import ARMS, PROBES, InputError, Role, SuiteRecord
@@ -168,7 +168,7 @@ def _graders(suites: Sequence[Suite]) -> Graders:
                     raise InputError(
                         f"{where}: {task.spec.grader!r} is of kind {grader.kind}; `score: rubric` needs pointwise"
                     )
-                check_grader(grader)
+                check_judge(grader)
                 found[suite.name, task.name] = grader
     names = {grader.name: grader for grader in found.values()}
     for grader in found.values():

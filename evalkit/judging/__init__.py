@@ -3,16 +3,16 @@
 Pure: no engine in here. The schedule sends the requests to whichever backend serves the judge's model.
 """
 
-from evalkit.judging.grading import check_grader, grade_request, read_grade
+from evalkit.judging.grading import grade_request, read_grade
 from evalkit.judging.identity import judge_hash
-from evalkit.judging.prompts import ORDERS, JudgeRequest, check_judge, judge_requests
+from evalkit.judging.prompts import ORDERS, JudgeRequest, judge_requests
 from evalkit.judging.results import judge_result
+from evalkit.judging.rubrics import check_judge
 from evalkit.judging.verdicts import read_verdict
 
 __all__ = [
     "ORDERS",
     "JudgeRequest",
-    "check_grader",
     "check_judge",
     "grade_request",
     "judge_hash",

@@ -7,18 +7,16 @@ come after everything a model wrote, and say in which form the verdict is read.
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
 from dataclasses import dataclass
 
 from evalkit.config import JudgeSpec
-from evalkit.tasks.templates import Template
-from evalkit.types import Completion, Constraint, Example, InputError, Message, Order, Request, Sampling
+from evalkit.judging.rubrics import rubric_of
+from evalkit.types import Completion, Constraint, Example, Message, Order, Request, Sampling
 
 ORDERS: tuple[Order, Order] = ("base_first", "tuned_first")
 
-_VARIABLES = frozenset({"prompt", "first", "second", "answer"})
 _WORD_TOKENS = 64
 _REASON_TOKENS = 1024
 
@@ -29,20 +27,6 @@ class JudgeRequest:
 
     request: Request
     order: Order
-
-
-def check_judge(spec: JudgeSpec) -> None:
-    """Find a rubric's mistakes before any engine starts. Raises InputError."""
-    where = f"{spec.file or spec.name}: rubric"
-    names = _template(spec).names
-    unknown = sorted(names - _VARIABLES)
-    if unknown:
-        known = ", ".join(sorted(_VARIABLES))
-        raise InputError(f"{where}: {{{{ {unknown[0]} }}}}: unknown variable; known: {known}")
-    for name in ("first", "second"):
-        if name not in names:
-            raise InputError(f"{where}: never shows the judge {{{{ {name} }}}}; both answers must stand in it")
-    _template(spec).render({"prompt": "a", "first": "b", "second": "c", "answer": "d"}, where)
 
 
 def judge_requests(
@@ -65,7 +49,7 @@ def judge_requests(
             "second": fenced("second answer", second, nonce),
             "answer": example.answer or "",
         }
-        text = f"{_template(spec).render(values, place).rstrip()}\n\n{closing(spec, nonce)}"
+        text = f"{rubric_of(spec).render(values, place).rstrip()}\n\n{closing(spec, nonce)}"
         request = Request(
             model=spec.name,
             suite=suite,
@@ -152,12 +136,3 @@ def _constraint(spec: JudgeSpec) -> Constraint:
         "additionalProperties": False,
     }
     return Constraint(json_schema=json.dumps(schema))
-
-
-def _template(spec: JudgeSpec) -> Template:
-    return _compiled(spec.rubric, f"{spec.file or spec.name}: rubric")
-
-
-@functools.lru_cache(maxsize=64)
-def _compiled(rubric: str, asked_by: str) -> Template:
-    return Template(rubric, asked_by=asked_by)

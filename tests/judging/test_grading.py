@@ -8,7 +8,7 @@ import pytest
 from evalkit import api
 from evalkit.catalog import builtin_names, find_judge
 from evalkit.config import JudgeSpec, ModelSpec, PolicySpec, SuiteSpec
-from evalkit.judging import check_grader, grade_request, judge_hash, read_grade
+from evalkit.judging import check_judge, grade_request, judge_hash, read_grade
 from evalkit.types import Completion, Example, Failure, InputError, Message
 from evalkit.yamlfile import validate
 
@@ -74,7 +74,7 @@ def test_several_turns_are_graded_together():
 )
 def test_a_rubric_that_cannot_work_is_found_before_an_engine_starts(rubric, said):
     with pytest.raises(InputError, match=said):
-        check_grader(grader(rubric=rubric))
+        check_judge(grader(rubric=rubric))
 
 
 @pytest.mark.parametrize("fields", [{"verdict": ["a", "b", "c"]}, {"explain": True}, {"scale": [5, 1]}])
@@ -91,7 +91,7 @@ def test_the_built_in_graders_are_usable():
     pointwise = [judge for judge in map(find_judge, builtin_names("judges")) if judge.kind == "pointwise"]
     assert pointwise
     for judge in pointwise:
-        check_grader(judge)
+        check_judge(judge)
 
 
 # --- in a run -----------------------------------------------------------------------------------------------------

@@ -308,7 +308,7 @@ def transfer_money(rng: Random) -> Wish:
 
 def move_file(rng: Random) -> Wish:
     name = rng.choice(("notes.txt", "plan.pdf", "photo.jpg", "budget.csv"))
-    old, new = rng.sample(("archive", "drafts", "inbox", "shared", "work"), 2)
+    old, new = rng.sample(("archive", "drafts", "inbox", "projects", "shared"), 2)
     wanted: dict[str, Any] = {"source": f"/{old}/{name}", "target": f"/{new}/{name}"}
     request = f"{wanted['source']} should become {wanted['target']}"
     if some(rng):
