@@ -1,0 +1,115 @@
+"""The nouns of evalkit and its error tree. Imports nothing local.
+
+The order is always base, tuned; a difference is tuned - base; rates lie in [0, 1].
+
+Errors:
+
+    EvalkitError
+    ├── InputError      the user's file, flag or data is wrong: exit 2, no traceback
+    ├── EngineError     an engine could not start, or died: recorded as failures, exit 4
+    └── RunError        a stored run cannot be read or is incomplete
+"""
+
+from __future__ import annotations
+
+from evalkit.types.asking import (
+    Completion,
+    Constraint,
+    Example,
+    Failure,
+    Message,
+    Plain,
+    Prepared,
+    Question,
+    Request,
+    Sampling,
+    Score,
+    Span,
+    Token,
+    Usage,
+    Verdict,
+)
+from evalkit.types.errors import EngineError, EvalkitError, InputError, RunError
+from evalkit.types.progress import Progress, Silent
+from evalkit.types.provenance import JudgeRecord, Manifest, ModelRecord, Phase, SuiteRecord, TaskRecord, TrainingFile
+from evalkit.types.results import (
+    Comparison,
+    Decision,
+    Drift,
+    Estimate,
+    Gate,
+    JudgeResult,
+    Measure,
+    Overlap,
+    SuiteAtTestTime,
+    SuiteDrift,
+    SuiteResult,
+    TaskResult,
+)
+from evalkit.types.words import (
+    ARMS,
+    FLAGGED_FROM,
+    LOST_TO_FORM,
+    PROBES,
+    Exam,
+    GateVerdict,
+    Order,
+    Outcome,
+    Role,
+    Votes,
+    Winner,
+)
+
+__all__ = [
+    "ARMS",
+    "Comparison",
+    "Completion",
+    "Constraint",
+    "Decision",
+    "Drift",
+    "EngineError",
+    "Estimate",
+    "EvalkitError",
+    "Exam",
+    "Example",
+    "FLAGGED_FROM",
+    "Failure",
+    "Gate",
+    "GateVerdict",
+    "InputError",
+    "JudgeRecord",
+    "JudgeResult",
+    "LOST_TO_FORM",
+    "Manifest",
+    "Measure",
+    "Message",
+    "ModelRecord",
+    "Order",
+    "Outcome",
+    "Overlap",
+    "PROBES",
+    "Phase",
+    "Plain",
+    "Prepared",
+    "Progress",
+    "Question",
+    "Request",
+    "Role",
+    "RunError",
+    "Sampling",
+    "Score",
+    "Silent",
+    "Span",
+    "SuiteAtTestTime",
+    "SuiteDrift",
+    "SuiteRecord",
+    "SuiteResult",
+    "TaskRecord",
+    "TaskResult",
+    "Token",
+    "TrainingFile",
+    "Usage",
+    "Verdict",
+    "Votes",
+    "Winner",
+]

@@ -1,0 +1,34 @@
+"""What long work reports as it goes."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Progress(Protocol):
+    """Receives what happens, as it happens. The console implements it; `Silent` ignores it."""
+
+    def phase(self, name: str, total: int | None = None, *, unit: str = "requests") -> None:
+        """A new phase begins, e.g. "base: generating", of `total` requests (or another unit) where that is known."""
+        ...
+
+    def advance(self, requests: int = 1, tokens: int = 0) -> None:
+        """Requests landed, with so many tokens written; or so many of the phase's unit are done."""
+        ...
+
+    def note(self, text: str) -> None:
+        """Something a person waiting would want to know."""
+        ...
+
+
+class Silent:
+    """A Progress that says nothing."""
+
+    def phase(self, name: str, total: int | None = None, *, unit: str = "requests") -> None:
+        """Ignore."""
+
+    def advance(self, requests: int = 1, tokens: int = 0) -> None:
+        """Ignore."""
+
+    def note(self, text: str) -> None:
+        """Ignore."""

@@ -1,0 +1,145 @@
+"""Who answered, to what, with what: all that a stored run must remember."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from evalkit.types.asking import Sampling
+from evalkit.types.words import Exam, Role, Votes
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRecord:
+    """Which model really answered. Fingerprints are content hashes: a retrained checkpoint is another model.
+
+    reasoning: its file states the markers of a trace. thinking_budget: tokens for a trace, as its own file states them.
+    """
+
+    name: str
+    backend: str
+    model: str
+    fingerprint: str
+    revision: str | None = None
+    adapter: str | None = None
+    adapter_mode: str | None = None  # served | merged
+    tokenizer_fingerprint: str | None = None
+    template_hash: str | None = None
+    format: str | None = None  # chat | completion
+    precision: str | None = None
+    context_limit: int | None = None
+    engine: str = ""
+    engine_version: str = ""
+    engine_options: Mapping[str, object] = field(default_factory=dict)
+    sampling: Sampling | None = None
+    reasoning: bool = False
+    thinking_budget: int | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRecord:
+    """What a stored run must remember of a task so that it can be decided again.
+
+    bounded: its scores lie in [0, 1]. temperature: by arm, where its answers are generated. separate: each sample is
+    one reply with a mark of its own; not so where turns follow, or where a task source marks all samples of an item as
+    one. turns: the most that an item has; the prompts of later ones hold the model's own answers. votes: over what samples can be found to agree, the extracted "answer" or the "box" in it; None over nothing.
+    """
+
+    name: str
+    kind: str
+    metric: str
+    items: int
+    available: int
+    samples: int = 1
+    binary: bool = True
+    clustered: bool = False
+    bounded: bool = True
+    temperature: Mapping[str, float] = field(default_factory=dict)
+    separate: bool = True
+    turns: int = 1
+    votes: Votes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SuiteRecord:
+    """What a stored run must remember of a suite.
+
+    guard: its own limits, by the names of those it states. advisory: marked by a judge without a passed exam, so that it
+    is shown and decides nothing.
+    """
+
+    name: str
+    role: Role
+    hash: str
+    tasks: tuple[TaskRecord, ...]
+    chance: float = 0.0
+    margin: float | None = None
+    weight: float = 1.0
+    aggregate: Literal["pool", "macro"] = "pool"
+    source: str | None = None
+    licence: str | None = None
+    guard: Mapping[str, float | None] = field(default_factory=dict)
+    advisory: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeRecord:
+    """Who graded: `hash` covers model fingerprint, settings, rubric and orders."""
+
+    name: str
+    kind: str
+    hash: str
+    model: ModelRecord
+    exam: Exam = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingFile:
+    """One file that an arm was trained on, as it was when items were looked up in it. size: in bytes."""
+
+    arm: str
+    path: str
+    size: int
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """Where the time went: one row per phase of the run."""
+
+    name: str
+    seconds: float
+    requests: int = 0
+    cached: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """Everything needed to say what was compared with what, and to do it again.
+
+    policy: as it was applied. pools: those that came with composed suites; they hold under another policy too, unless
+    it defines a pool of that name itself.
+    """
+
+    schema: int
+    run_id: str
+    created: str
+    command: str
+    base: ModelRecord
+    tuned: ModelRecord
+    suites: tuple[SuiteRecord, ...]
+    judges: tuple[JudgeRecord, ...]
+    policy: Mapping[str, object]
+    versions: Mapping[str, str]
+    hardware: Mapping[str, str]
+    seed: int = 0
+    limit: int | None = None
+    phases: tuple[Phase, ...] = ()
+    cautions: tuple[str, ...] = ()
+    graders: tuple[JudgeRecord, ...] = ()
+    pools: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    train_data: tuple[TrainingFile, ...] = ()

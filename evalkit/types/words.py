@@ -1,0 +1,26 @@
+"""The words that name roles, verdicts, arms and causes, and what they mean everywhere."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+Role = Literal["target", "retain", "guard"]
+GateVerdict = Literal["pass", "fail", "inconclusive"]
+Outcome = Literal["go", "no_go", "inconclusive"]
+Winner = Literal["base", "tuned", "tie"]
+Order = Literal["base_first", "tuned_first"]
+Exam = Literal["passed", "failed", "none"]
+Votes = Literal["answer", "box"]
+
+ARMS = ("base", "tuned")
+
+PROBES = "drift probes"
+"""The suite name under which the samples table keeps what was measured beside the suites. No suite may have it."""
+
+LOST_TO_FORM = ("unparsed", "unextracted")
+"""The causes of an answer that was lost to its form: none could be read, or the right one stands elsewhere. An answer cut
+off at the token limit is not among them: it never came to an end, in any form."""
+
+FLAGGED_FROM = 0.2
+"""Share from which an item counts as overlapping: below it Llama 2 calls a sample clean. Low on purpose: a question seen
+in training is often only part of what is asked (options, instructions), and the items left over should be free of doubt."""
