@@ -129,7 +129,12 @@ _SECRET_FIELDS = {"api_key", "headers"}
 def _explain(error: ValidationError, kind: type[BaseModel], file: str, data: object, root: yaml.Node | None) -> str:
     """One line per problem: file:line: field: value: what is wrong; what to do."""
     lines: list[str] = []
-    for problem in error.errors(include_url=False, include_context=True):
+    problems = error.errors(include_url=False, include_context=True)
+    for problem in problems:
+        # Where every entry of a list is wrong pydantic also finds the list too short: that is no mistake of its own.
+        at = problem["loc"]
+        if problem["type"] == "too_short" and any(one["loc"][: len(at)] == at != one["loc"] for one in problems):
+            continue
         loc = tuple(part for part in problem["loc"] if not _is_union_tag(part, kind))
         field = _field_name(loc)
         line = _line_of(root, loc)

@@ -144,3 +144,15 @@ def test_a_merge_key_spares_repeating_oneself(tmp_path):
         "name: s\ntasks:\n- &one {name: a, data: a.jsonl, prompt: q, answer: a, score: exact}\n- {<<: *one, name: b}\n"
     )
     assert [(task.name, task.data) for task in read_suite(path).tasks] == [("a", "a.jsonl"), ("b", "a.jsonl")]
+
+
+def test_a_list_of_which_every_entry_is_wrong_is_not_called_too_short_besides(tmp_path):
+    (tmp_path / "s.yaml").write_text('name: x\ntasks:\n  - {data: d.jsonl, prompt: "{{ q }}", scor: exact}\n')
+    with pytest.raises(InputError) as caught:
+        read_suite(tmp_path / "s.yaml")
+    assert str(caught.value).splitlines() == [
+        f"{tmp_path / 's.yaml'}:3: tasks[0].scor: unknown field; did you mean 'score'?"
+    ]
+    (tmp_path / "s.yaml").write_text("name: x\ntasks: []\n")
+    with pytest.raises(InputError, match="tasks: "):
+        read_suite(tmp_path / "s.yaml")
