@@ -1,7 +1,7 @@
 .PHONY: demo test lint unit e2e clean
 VENV := .venv/bin
 
-# The main job on two small real models: seven to ten minutes on two cores, set-up included; again: five seconds.
+# The main job on two small real models: about ten minutes on two cores, set-up included; again: five seconds.
 demo:
 	@.ci/setup demo
 	@suffix=; judge=; \
