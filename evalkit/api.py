@@ -252,7 +252,12 @@ def _check_writable(folder: Path) -> None:
 
 def _decide(manifest: Manifest, policy: PolicySpec, table: pa.Table, folder: Path | None) -> Run:
     comparison = compare_records(
-        samples_frame(table), verdicts_frame(table), manifest, level=policy.level, pools=policy.pools
+        samples_frame(table),
+        verdicts_frame(table),
+        manifest,
+        level=policy.level,
+        pools=policy.pools,
+        min_agreement=policy.judge.exam.min_agreement,
     )
     return Run(manifest, comparison, decide(comparison, policy), table, folder)
 

@@ -24,6 +24,11 @@ _VERDICT = pa.struct(
         ("score", pa.float64()),
         ("reason", pa.string()),
         ("failure", pa.string()),
+        ("repeat", pa.int32()),
+        ("base_grade", pa.float64()),
+        ("tuned_grade", pa.float64()),
+        ("mass", pa.float64()),
+        ("detail", pa.string()),
     ]
 )
 
@@ -62,6 +67,7 @@ _LATER = ("overlap",)
 
 _CHUNK = 8192
 _VERDICT_COLUMNS = ["suite", "task", "id", "judge", "order", "winner", "score", "reason", "failure"]
+_VERDICT_COLUMNS += ["repeat", "base_grade", "tuned_grade", "mass", "detail"]
 
 
 def whole_characters(text: str) -> str:
@@ -154,7 +160,7 @@ class Records:
         if not self._verdicts:
             return table
         by_item: dict[tuple[str, str, str], list[dict[str, object]]] = {}
-        for verdict in sorted(self._verdicts, key=lambda v: (v.judge, v.order)):
+        for verdict in sorted(self._verdicts, key=lambda v: (v.judge, v.order, v.repeat)):
             row = {
                 "judge": verdict.judge,
                 "order": verdict.order,
@@ -162,6 +168,11 @@ class Records:
                 "score": verdict.score,
                 "reason": verdict.reason,
                 "failure": _describe(verdict.failure),
+                "repeat": verdict.repeat,
+                "base_grade": verdict.base_grade,
+                "tuned_grade": verdict.tuned_grade,
+                "mass": verdict.mass,
+                "detail": verdict.detail,
             }
             by_item.setdefault((verdict.suite, verdict.task, verdict.example_id), []).append(row)
         columns = (table[name].to_pylist() for name in ("suite", "task", "id", "arm", "sample"))
@@ -197,7 +208,7 @@ def without_probes(table: pa.Table) -> pa.Table:
 
 
 def verdicts_frame(table: pa.Table) -> pd.DataFrame:
-    """The verdicts as a pandas frame: suite, task, id, judge, order, winner, score, reason, failure.
+    """The verdicts as a pandas frame: suite, task, id, and the fields of a verdict; what older tables lack is empty.
 
     winner is "base", "tuned", "tie", or None where the reply could not be read.
     """
@@ -206,7 +217,12 @@ def verdicts_frame(table: pa.Table) -> pd.DataFrame:
     for row in held.to_pylist():
         item = {"suite": row["suite"], "task": row["task"], "id": row["id"]}
         rows += [{**item, **verdict} for verdict in row["verdicts"]]
-    return pd.DataFrame(rows, columns=_VERDICT_COLUMNS)
+    frame = pd.DataFrame(rows, columns=_VERDICT_COLUMNS)
+    # Tables of earlier versions hold one reading of each question, and neither grades nor masses.
+    frame["repeat"] = frame["repeat"].fillna(0).astype(int)
+    for name in ("score", "base_grade", "tuned_grade", "mass"):
+        frame[name] = frame[name].astype(float)
+    return frame
 
 
 def write_table(table: pa.Table, path: Path) -> None:

@@ -34,12 +34,21 @@ class LimitsSpec(Spec):
 
 
 class JudgeSpec(Spec):
-    """Who compares what the models wrote (pairwise) or grades it (pointwise, on `scale`), and by which rubric."""
+    """Who compares what the models wrote (pairwise) or grades it (pointwise, on `scale`), and by which rubric.
+
+    version: of the rubric, for people; identity is by content. against: what tuned's answers are compared with.
+    recheck: how many questions of a run are asked a second time, to see whether the answer is the same.
+    anchors: how many stored pairs an API judge reads in every run, to see whether it is still the same judge.
+    """
 
     name: str = Field(min_length=1)
     description: str = ""
+    version: str = "1"
     kind: Literal["pairwise", "pointwise"] = "pairwise"
     model: ModelSpec
+    against: Literal["base", "incumbent"] = "base"
+    recheck: Annotated[int, Field(ge=0)] = 20
+    anchors: Annotated[int, Field(ge=0, le=50)] = 50
     orders: Literal["both"] = "both"
     verdict: tuple[str, str, str] = ("first", "second", "tie")
     explain: bool = False

@@ -6,6 +6,7 @@ Pure: no engine in here. The schedule sends the requests to whichever backend se
 from evalkit.judging.grading import grade_request, read_grade
 from evalkit.judging.identity import judge_hash
 from evalkit.judging.prompts import ORDERS, JudgeRequest, judge_requests
+from evalkit.judging.reader import Landed, Pair, PairReader
 from evalkit.judging.results import judge_result
 from evalkit.judging.rubrics import check_judge
 from evalkit.judging.verdicts import read_verdict
@@ -13,6 +14,9 @@ from evalkit.judging.verdicts import read_verdict
 __all__ = [
     "ORDERS",
     "JudgeRequest",
+    "Landed",
+    "Pair",
+    "PairReader",
     "check_judge",
     "grade_request",
     "judge_hash",

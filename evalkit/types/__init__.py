@@ -30,15 +30,24 @@ from evalkit.types.asking import (
     Verdict,
 )
 from evalkit.types.errors import EngineError, EvalkitError, InputError, RunError
+from evalkit.types.estimate import Estimate
+from evalkit.types.judged import Anchors, ExamRecord, ExamSlice, JudgeCost, JudgeResult, LengthControl
 from evalkit.types.progress import Progress, Silent
-from evalkit.types.provenance import JudgeRecord, Manifest, ModelRecord, Phase, SuiteRecord, TaskRecord, TrainingFile
+from evalkit.types.provenance import (
+    JudgeRecord,
+    Label,
+    Manifest,
+    ModelRecord,
+    Phase,
+    SuiteRecord,
+    TaskRecord,
+    TrainingFile,
+)
 from evalkit.types.results import (
     Comparison,
     Decision,
     Drift,
-    Estimate,
     Gate,
-    JudgeResult,
     Measure,
     Overlap,
     SuiteAtTestTime,
@@ -51,6 +60,7 @@ from evalkit.types.words import (
     FLAGGED_FROM,
     LOST_TO_FORM,
     PROBES,
+    Against,
     Exam,
     GateVerdict,
     Order,
@@ -62,6 +72,8 @@ from evalkit.types.words import (
 
 __all__ = [
     "ARMS",
+    "Against",
+    "Anchors",
     "Comparison",
     "Completion",
     "Constraint",
@@ -71,15 +83,20 @@ __all__ = [
     "Estimate",
     "EvalkitError",
     "Exam",
+    "ExamRecord",
+    "ExamSlice",
     "Example",
     "FLAGGED_FROM",
     "Failure",
     "Gate",
     "GateVerdict",
     "InputError",
+    "JudgeCost",
     "JudgeRecord",
     "JudgeResult",
     "LOST_TO_FORM",
+    "Label",
+    "LengthControl",
     "Manifest",
     "Measure",
     "Message",

@@ -80,10 +80,14 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class Constraint:
-    """What the engine may write: one of `choice`, or JSON that fits `json_schema` (the schema as JSON text)."""
+    """What the engine may write: one of `choice`, or JSON that fits `json_schema` (the schema as JSON text).
+
+    otherwise: what to ask for in words where an engine cannot hold a reply to that; added to the last message.
+    """
 
     choice: tuple[str, ...] = ()
     json_schema: str | None = None
+    otherwise: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +221,13 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One reading of one pair by one judge in one order. winner None: unscored, with the reply kept in `reason`."""
+    """One reading of one pair by one judge in one order. winner None: unscored, with the reply kept in `reason`.
+
+    "base" stands for what tuned was held against. score: tuned's, in [0, 1]: 1 won, 0 lost; of annotations that hold a
+    probability, that. Where the answers were graded apart, base_grade and tuned_grade are their marks in [0, 1], and the
+    higher one wins. mass: the probability that all grades of the scale had together, the lower of both answers'; None
+    where the engine tells none. detail: marks by criterion or question, as JSON. repeat: which time the same was asked.
+    """
 
     example_id: str
     judge: str
@@ -228,3 +238,8 @@ class Verdict:
     suite: str = ""
     task: str = ""
     failure: Failure | None = None
+    repeat: int = 0
+    base_grade: float | None = None
+    tuned_grade: float | None = None
+    mass: float | None = None
+    detail: str = ""

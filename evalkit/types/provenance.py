@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from evalkit.types.asking import Sampling
-from evalkit.types.words import Exam, Role, Votes
+from evalkit.types.judged import Anchors, ExamRecord, JudgeCost
+from evalkit.types.words import Against, Role, Votes
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +16,7 @@ class ModelRecord:
     """Which model really answered. Fingerprints are content hashes: a retrained checkpoint is another model.
 
     reasoning: its file states the markers of a trace. thinking_budget: tokens for a trace, as its own file states them.
+    architecture: the checkpoint's `model_type` ("llama"); None behind an API.
     """
 
     name: str
@@ -36,6 +38,7 @@ class ModelRecord:
     reasoning: bool = False
     thinking_budget: int | None = None
     notes: tuple[str, ...] = ()
+    architecture: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +69,8 @@ class TaskRecord:
 class SuiteRecord:
     """What a stored run must remember of a suite.
 
-    guard: its own limits, by the names of those it states. advisory: marked by a judge without a passed exam, so that it
-    is shown and decides nothing.
+    guard: its own limits, by the names of those it states. graders: the judges that mark its tasks. advisory: no exam that
+    they took lets it decide, so that it is shown and decides nothing.
     """
 
     name: str
@@ -82,17 +85,44 @@ class SuiteRecord:
     licence: str | None = None
     guard: Mapping[str, float | None] = field(default_factory=dict)
     advisory: bool = False
+    graders: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class JudgeRecord:
-    """Who graded: `hash` covers model fingerprint, settings, rubric and orders."""
+    """Who graded: `hash` covers model fingerprint, settings, rubric and orders; `rubric_hash` the rubric alone.
+
+    exam: the one it took, if any; whether that is enough is the policy's to say. jury: the jury it sits in.
+    A jury itself has no model of its own: `members` names its judges, and `combine` says how they become one.
+    """
 
     name: str
     kind: str
     hash: str
-    model: ModelRecord
-    exam: Exam = "none"
+    model: ModelRecord | None
+    exam: ExamRecord | None = None
+    version: str = ""
+    rubric_hash: str = ""
+    against: Against = "base"
+    jury: str | None = None
+    members: tuple[str, ...] = ()
+    combine: Literal["vote", "mean"] = "vote"
+    anchors: Anchors | None = None
+    cost: JudgeCost | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What a person said of one pair: `value` is tuned's, 1 better, 0 worse, 0.5 neither.
+
+    probability: with which the pair was drawn to be labelled; without it no estimate may rest on the label.
+    """
+
+    suite: str
+    task: str
+    id: str
+    value: float
+    probability: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +152,8 @@ class Manifest:
     """Everything needed to say what was compared with what, and to do it again.
 
     policy: as it was applied. pools: those that came with composed suites; they hold under another policy too, unless
-    it defines a pool of that name itself.
+    it defines a pool of that name itself. incumbent: the model now in use, where judges held tuned against it.
+    labels: by people, of this run's pairs.
     """
 
     schema: int
@@ -143,3 +174,5 @@ class Manifest:
     graders: tuple[JudgeRecord, ...] = ()
     pools: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     train_data: tuple[TrainingFile, ...] = ()
+    incumbent: ModelRecord | None = None
+    labels: tuple[Label, ...] = ()

@@ -6,29 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from evalkit.types.words import Exam, GateVerdict, Outcome, Role
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """A number with what is known about it. low and high are None where no interval can honestly be given.
-
-    df: the degrees of freedom of se. worst: the smallest and the largest value that missing items could have brought
-    about; None where none are missing. differing: how many items (or clusters, where they are the unit) differ between
-    the models; of a pool, the fewest of its components.
-    """
-
-    value: float
-    se: float | None
-    low: float | None
-    high: float | None
-    level: float
-    method: str
-    n: int
-    cautions: tuple[str, ...] = ()
-    df: float | None = None
-    worst: tuple[float, float] | None = None
-    differing: int | None = None
+from evalkit.types.estimate import Estimate
+from evalkit.types.judged import JudgeResult
+from evalkit.types.words import GateVerdict, Outcome, Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,23 +115,6 @@ class SuiteDrift:
 
     suite: str
     measures: tuple[Drift, ...]
-    cautions: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class JudgeResult:
-    """How one judge saw the pairs. `n` prompts read in both orders; the win rate is tuned's, ties at half."""
-
-    name: str
-    n: int
-    unscored: int
-    win_rate: Estimate | None
-    wins: int = 0
-    ties: int = 0
-    losses: int = 0
-    order_flip_rate: float | None = None
-    first_slot_rate: float | None = None
-    exam: Exam = "none"
     cautions: tuple[str, ...] = ()
 
 

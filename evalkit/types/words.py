@@ -8,7 +8,10 @@ Role = Literal["target", "retain", "guard"]
 GateVerdict = Literal["pass", "fail", "inconclusive"]
 Outcome = Literal["go", "no_go", "inconclusive"]
 Winner = Literal["base", "tuned", "tie"]
-Order = Literal["base_first", "tuned_first"]
+Order = Literal["base_first", "tuned_first", "apart", "unknown"]
+"""Which answer a judge saw first. apart: it saw them one at a time and graded each. unknown: annotations that do not say."""
+Against = Literal["base", "incumbent"]
+"""What tuned's answers are held against."""
 Exam = Literal["passed", "failed", "none"]
 Votes = Literal["answer", "box"]
 
