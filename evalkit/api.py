@@ -24,13 +24,13 @@ from evalkit.config import (
 from evalkit.contamination.arms import scan, training_files
 from evalkit.fidelity import fidelity_cautions, reasoning_cautions
 from evalkit.gate import decide
-from evalkit.inputs import Inputs, Terms, check_policy, model_spec, policy_spec, with_pools
+from evalkit.inputs import Inputs, Terms, check_incumbent, check_policy, model_spec, policy_spec, with_pools
 from evalkit.judging import judge_hash
 from evalkit.provenance import hardware, versions
-from evalkit.records import read_table, samples_frame, verdicts_frame, with_overlaps
+from evalkit.records import of_both_arms, read_table, samples_frame, verdicts_frame, with_overlaps
 from evalkit.report.files import read_manifest, write_run
 from evalkit.requests import Item, complete_sampling, draw
-from evalkit.schedule import Schedule
+from evalkit.schedule import Collected, Schedule
 from evalkit.scorers import marking
 from evalkit.scorers.code import check_programs
 from evalkit.tasks import Suite
@@ -95,6 +95,7 @@ def compare(
     policy: str | Path | PolicySpec | None = None,
     train_data: Sequence[str | Path] = (),
     out: str | Path | None = None,
+    incumbent: str | Path | ModelSpec | None = None,
     limit: int | None = None,
     seed: int = 0,
     probes: bool = True,
@@ -105,7 +106,7 @@ def compare(
     What is None comes from an `evalkit.yaml` beside base, else suite `quick`, no judge and the default policy.
     train_data: files and folders that tuned was trained on, or base as `base=FILE`; items are looked up in them, and in
     those that the model files name. probes: also measure bits per byte on held-out text and KL(tuned || base), where the
-    engines allow it.
+    engines allow it. incumbent: the model in use now, for judges that are `against: incumbent`.
     Raises InputError for anything wrong in the files before an engine starts. For the decision, see `run_comparison`.
     """
     run = run_comparison(
@@ -116,6 +117,7 @@ def compare(
         policy=policy,
         train_data=train_data,
         out=out,
+        incumbent=incumbent,
         limit=limit,
         seed=seed,
         probes=probes,
@@ -133,6 +135,7 @@ def run_comparison(
     policy: str | Path | PolicySpec | None = None,
     train_data: Sequence[str | Path] = (),
     out: str | Path | None = None,
+    incumbent: str | Path | ModelSpec | None = None,
     limit: int | None = None,
     seed: int = 0,
     probes: bool = True,
@@ -144,14 +147,17 @@ def run_comparison(
     progress.phase("reading suites and models")
     specs = {"base": model_spec(base), "tuned": model_spec(tuned)}
     inputs = Inputs.read(specs["base"], suites, judge, policy)
-    files = training_files(specs, train_data)
+    check_incumbent(inputs.readers, incumbent)
+    if incumbent is not None:
+        specs["incumbent"] = model_spec(incumbent)
+    files = training_files({arm: specs[arm] for arm in ARMS}, train_data)
     cautions = check_programs(inputs.suites)
     for caution in (*cautions, *inputs.unread):
         progress.note(caution)
     cautions += inputs.unread
     if out is not None:
         _check_writable(Path(out))
-    schedule = Schedule(specs, inputs.judge, cache_folder(), inputs.graders)
+    schedule = Schedule(specs, inputs.readers, cache_folder(), inputs.graders)
     items = draw(inputs.suites, seed=seed, limit=limit)
     scanned = scan(inputs.suites, files, FileHashes(cache_folder()), progress)
     began = datetime.datetime.now(datetime.UTC)
@@ -167,9 +173,9 @@ def run_comparison(
         command=command,
         base=_with_sampling(collected.models["base"], specs["base"]),
         tuned=_with_sampling(collected.models["tuned"], specs["tuned"]),
-        suites=tuple(_suite_record(suite, items, specs) for suite in inputs.suites),
-        judges=_judge_records([inputs.judge] if inputs.judge else [], collected.models),
-        graders=_judge_records({one.name: one for one in inputs.graders.values()}.values(), collected.models),
+        suites=tuple(_suite_record(suite, items, {arm: specs[arm] for arm in ARMS}) for suite in inputs.suites),
+        judges=_judge_records(inputs.readers, collected),
+        graders=_judge_records({one.name: one for one in inputs.graders.values()}.values(), collected),
         policy=inputs.policy.model_dump(mode="json"),
         versions=versions(),
         hardware=hardware(),
@@ -178,11 +184,12 @@ def run_comparison(
         phases=tuple(_merged(collected.phases)),
         pools=inputs.pools,
         train_data=scanned.files,
+        incumbent=_with_sampling(collected.models["incumbent"], specs["incumbent"]) if incumbent is not None else None,
     )
     cautions += collected.cautions
     models = {arm: getattr(manifest, arm) for arm in ARMS}
     cautions += (
-        *fidelity_cautions(models, samples_frame(table), manifest.suites),
+        *fidelity_cautions(models, samples_frame(of_both_arms(table)), manifest.suites),
         *reasoning_cautions(models, manifest.suites),
     )
     run = _decide(dataclasses.replace(manifest, cautions=cautions), inputs.policy, table, None)
@@ -233,7 +240,7 @@ def run_one(
     progress = progress or Silent()
     for caution in check_programs(inputs.suites):
         progress.note(caution)
-    schedule = Schedule({"base": spec}, None, cache_folder(), inputs.graders)
+    schedule = Schedule({"base": spec}, (), cache_folder(), inputs.graders)
     with Journal(cache_folder() / "journal.sqlite") as journal:
         collected = schedule.collect(inputs.suites, items, journal, progress)
     return samples_frame(collected.records.table())
@@ -252,7 +259,7 @@ def _check_writable(folder: Path) -> None:
 
 def _decide(manifest: Manifest, policy: PolicySpec, table: pa.Table, folder: Path | None) -> Run:
     comparison = compare_records(
-        samples_frame(table),
+        samples_frame(of_both_arms(table)),
         verdicts_frame(table),
         manifest,
         level=policy.level,
@@ -310,9 +317,17 @@ def _suite_record(suite: Suite, items: Sequence[Item], specs: Mapping[str, Model
     )
 
 
-def _judge_records(judges: Iterable[JudgeSpec], models: Mapping[str, ModelRecord]) -> tuple[JudgeRecord, ...]:
+def _judge_records(judges: Iterable[JudgeSpec], collected: Collected) -> tuple[JudgeRecord, ...]:
     return tuple(
-        JudgeRecord(judge.name, judge.kind, judge_hash(judge, models[judge.name].fingerprint), models[judge.name])
+        JudgeRecord(
+            name=judge.name,
+            kind=judge.kind,
+            hash=judge_hash(judge, collected.models[judge.name].fingerprint),
+            model=collected.models[judge.name],
+            version=judge.version,
+            against=judge.against,
+            cost=collected.costs.get(judge.name),
+        )
         for judge in judges
     )
 

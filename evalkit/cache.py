@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import threading
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -33,6 +34,7 @@ class Journal:
     def __init__(self, path: Path) -> None:
         """Open or create the file. Raises InputError when it cannot be used."""
         self.path = path
+        self._lock = threading.Lock()  # models and judges write from threads of their own
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(path, timeout=60, isolation_level=None, check_same_thread=False)
@@ -61,12 +63,16 @@ class Journal:
         for start in range(0, len(wanted), 500):  # SQLite bounds the number of parameters
             some = wanted[start : start + 500]
             marks = ",".join("?" * len(some))
-            yield from self._db.execute(f"SELECT key, value FROM completions WHERE key IN ({marks})", some)
+            with self._lock:
+                rows = self._db.execute(f"SELECT key, value FROM completions WHERE key IN ({marks})", some).fetchall()
+            yield from rows
 
     def put(self, key: str, completion: Completion) -> None:
         """Store one completion, at once. Failures and requests without a key are not worth keeping."""
         if key and completion.failure is None:
-            self._db.execute("INSERT OR REPLACE INTO completions VALUES (?, ?)", (key, _encode(completion)))
+            row = (key, _encode(completion))
+            with self._lock:
+                self._db.execute("INSERT OR REPLACE INTO completions VALUES (?, ?)", row)
 
     def __len__(self) -> int:
         return int(self._db.execute("SELECT count(*) FROM completions").fetchone()[0])

@@ -106,6 +106,15 @@ def compare(
             "until it has passed an exam.",
         ),
     ] = None,
+    incumbent: Annotated[
+        Path | None,
+        typer.Option(
+            "--incumbent",
+            metavar="PATH",
+            help="The model file of what is in use now, for a judge that says `against: incumbent`: beating a raw base proves "
+            "little. It answers only what that judge reads.",
+        ),
+    ] = None,
     policy: Policy = None,
     train_data: Annotated[
         list[str] | None,
@@ -151,6 +160,7 @@ def compare(
             policy=policy,
             train_data=train_data or (),
             out=folder,
+            incumbent=incumbent,
             limit=limit,
             seed=seed,
             probes=probes,

@@ -25,6 +25,7 @@ from evalkit.tasks import Suite, load_suite
 from evalkit.types import ARMS, PROBES, InputError, Role, SuiteRecord
 
 DEFAULT_SUITE = "quick"
+_TAKEN = (*ARMS, "incumbent")
 
 Graders = Mapping[tuple[str, str], JudgeSpec]
 """The pointwise judge of each (suite, task) that is marked by one."""
@@ -43,6 +44,11 @@ class Inputs:
     probes: ProbesSpec
     graders: Graders
     pools: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def readers(self) -> tuple[JudgeSpec, ...]:
+        """Who really reads the pairs: the judge."""
+        return () if self.judge is None else (self.judge,)
 
     @property
     def unread(self) -> tuple[str, ...]:
@@ -145,7 +151,7 @@ def _judge(project: ProjectSpec, judge: str | JudgeSpec | None) -> JudgeSpec | N
         judge = find_judge(judge) if judge != "none" else None
     elif judge is None and project.judge:
         judge = find_judge(project.judge, project.folder, asked_by=f"{project.file}: judge")
-    if judge is not None and judge.name in ARMS:
+    if judge is not None and judge.name in _TAKEN:
         raise InputError(f"{judge.file}: name: {judge.name!r} means a model under test; call the judge otherwise")
     if judge is not None and judge.kind != "pairwise":
         raise InputError(
@@ -172,9 +178,22 @@ def _graders(suites: Sequence[Suite]) -> Graders:
                 found[suite.name, task.name] = grader
     names = {grader.name: grader for grader in found.values()}
     for grader in found.values():
-        if grader.name in ARMS or names[grader.name] != grader:
+        if grader.name in _TAKEN or names[grader.name] != grader:
             raise InputError(f"{grader.file}: name: {grader.name!r} is taken in this run; call the judge otherwise")
     return found
+
+
+def check_incumbent(judges: Sequence[JudgeSpec], incumbent: object) -> None:
+    """A judge that is `against: incumbent` needs one, and an incumbent somebody who reads it. Raises InputError."""
+    wanting = next((judge for judge in judges if judge.against == "incumbent"), None)
+    if wanting is not None and incumbent is None:
+        raise InputError(
+            f"{wanting.file or wanting.name}: against: incumbent: no incumbent was named; add --incumbent prod.yaml"
+        )
+    if incumbent is not None and wanting is None:
+        raise InputError(
+            "--incumbent: no judge holds TUNED against it; say `against: incumbent` in the file that --judge names"
+        )
 
 
 def policy_spec(policy: str | Path | PolicySpec) -> PolicySpec:

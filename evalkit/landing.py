@@ -1,22 +1,21 @@
-"""Where answers land: put together, scored and recorded at once; kept until both sides of a judged pair are there."""
+"""Where answers land: put together, scored and recorded at once, and handed to every judge that reads them."""
 
 from __future__ import annotations
 
 import os
 import time
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 from evalkit.config import JudgeSpec, ModelSpec
-from evalkit.judging import ORDERS, grade_request, judge_requests, read_grade, read_verdict
+from evalkit.judging import grade_request, read_grade
+from evalkit.pairs import JudgedPairs, place_of
 from evalkit.records import Records
 from evalkit.requests import Item, complete_sampling, next_turn
 from evalkit.scorers import is_slow, score_samples
 from evalkit.scorers.reasoning import cut_at_stops, split_reasoning
-from evalkit.tasks import Suite
-from evalkit.types import ARMS, Completion, Failure, Order, Phase, Prepared, Request, Score, Verdict
+from evalkit.types import ARMS, Completion, Phase, Prepared, Request, Score
 
 _Place = tuple[str, str, str]
 """Suite, task and id of an item."""
@@ -42,25 +41,21 @@ class Landing:
     def __init__(
         self,
         specs: Mapping[str, ModelSpec],
-        suites: Sequence[Suite],
         items: Sequence[Item],
-        judge: JudgeSpec | None,
+        judged: Sequence[JudgedPairs],
         records: Records,
         graders: Mapping[tuple[str, str], JudgeSpec] | None = None,
     ) -> None:
         self._specs = specs
-        self._judge = judge
+        self._judged = judged
         self._graders = graders or {}
         self._ungraded: list[tuple[Item, str, _Row]] = []
         self._graded: dict[Request, tuple[Item, str, _Row]] = {}
         self._records = records
-        self._judged_suites = {suite.name for suite in suites if suite.spec.judge}
-        self._items = {(item.task.suite, item.task.name, item.example.id): item for item in items}
+        self._items = {place_of(item): item for item in items}
         self._open: dict[tuple[_Place, str, int], _Answered] = {}
         self._earlier: dict[tuple[_Place, str, int], list[str]] = {}
         self._next_turns: list[Request] = []
-        self._texts: dict[_Place, dict[str, Completion]] = {}
-        self._orders: dict[Request, Order] = {}
         self._threads: ThreadPoolExecutor | None = None
         self._marking: list[tuple[Future[list[Score]], Item, str, list[_Row]]] = []
 
@@ -87,8 +82,9 @@ class Landing:
         if len(answered.landed) == self._expected(item, request.model, together=together):
             del self._open[key]
             self._mark(item, request.model, answered)
-        if request.sample == 0 and self._is_judged(item):
-            self._texts.setdefault(place, {})[request.model] = completion
+        if request.sample == 0:
+            for judged in self._judged:
+                judged.add(item, request.model, completion)
 
     def follow_ups(self) -> list[Request]:
         """The next turns of what has landed since the last call."""
@@ -169,48 +165,6 @@ class Landing:
         grader = self._graders[request.suite, request.task]
         completion = split_reasoning(completion, grader.model.reasoning)
         self._record(item, arm, [row], [read_grade(grader, completion)])
-
-    # --- pairs ---
-
-    def _is_judged(self, item: Item) -> bool:
-        task = item.task
-        return self._judge is not None and task.kind == "generate" and task.suite in self._judged_suites and task.judge
-
-    def pairs(self) -> Iterator[Request]:
-        """Both orders of every pair whose two sides are there, as many of each task as the judge's limits allow."""
-        assert self._judge is not None
-        most = self._judge.limits.pairs_per_task
-        asked: Counter[tuple[str, str]] = Counter()
-        for place, item in self._items.items():
-            sides = self._texts.pop(place, {})
-            base, tuned = sides.get("base"), sides.get("tuned")
-            if base is None or tuned is None:
-                continue
-            if most is not None and asked[place[:2]] >= most:
-                continue
-            asked[place[:2]] += 1
-            if failure := base.failure or tuned.failure:
-                self._unjudged(place, failure)
-                continue
-            for one in judge_requests(self._judge, place[0], place[1], item.example, base, tuned):
-                self._orders[one.request] = one.order
-                yield one.request
-
-    def _unjudged(self, place: _Place, failure: Failure) -> None:
-        """A pair of which an answer never came is unscored: the others' win rate must not stand for it unsaid."""
-        assert self._judge is not None
-        suite, task, id = place
-        for order in ORDERS:
-            self._records.add_verdict(
-                Verdict(id, self._judge.name, order, None, suite=suite, task=task, failure=failure)
-            )
-
-    def verdict(self, request: Request, completion: Completion, prepared: Prepared | None) -> None:
-        """Read and record one verdict."""
-        assert self._judge is not None
-        completion = split_reasoning(completion, self._judge.model.reasoning, prepared)
-        verdict: Verdict = read_verdict(self._judge, self._orders[request], request, completion)
-        self._records.add_verdict(verdict)
 
 
 def _joined(answers: Sequence[Completion]) -> Completion:

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from evalkit.types import PROBES, Completion, Example, Failure, Prepared, RunError, Score, Verdict
+from evalkit.types import ARMS, PROBES, Completion, Example, Failure, Prepared, RunError, Score, Verdict
 
 _VERDICT = pa.struct(
     [
@@ -195,6 +195,11 @@ def with_overlaps(table: pa.Table, shares: Mapping[str, Mapping[tuple[str, str, 
     values = [shares.get(arm, none).get((suite, task, id_)) for suite, task, id_, arm in zip(*columns, strict=True)]
     field = SCHEMA.field("overlap")
     return table.set_column(table.schema.get_field_index("overlap"), field, pa.array(values, type=field.type))
+
+
+def of_both_arms(table: pa.Table) -> pa.Table:
+    """The samples of base and tuned, without those of an incumbent that judges held against tuned."""
+    return table.filter(pc.field("arm").cast(pa.string()).isin(list(ARMS)))
 
 
 def samples_frame(table: pa.Table) -> pd.DataFrame:

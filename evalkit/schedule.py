@@ -7,15 +7,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from evalkit.backends import Backend, open_backends
+from evalkit.beside import JudgeBeside
 from evalkit.cache import Journal
 from evalkit.config import JudgeSpec, ModelSpec, ProbesSpec
+from evalkit.judging import Pair, foreseen, remaining, spent, told
 from evalkit.landing import Landing
+from evalkit.pairs import JudgedPairs, place_of
 from evalkit.probes import Probes
 from evalkit.records import Records
-from evalkit.requests import Item, requests_for
-from evalkit.serve import Land, serve
+from evalkit.requests import Item, complete_sampling, requests_for
+from evalkit.serve import serve
 from evalkit.tasks import Suite
-from evalkit.types import ModelRecord, Phase, Progress, Request
+from evalkit.types import ARMS, Completion, JudgeCost, ModelRecord, Phase, Progress, Request
+
+_USUAL_TOKENS = 300
 
 
 @dataclass(slots=True)
@@ -26,27 +31,28 @@ class Collected:
     models: Mapping[str, ModelRecord]
     phases: list[Phase] = field(default_factory=list)
     cautions: tuple[str, ...] = ()
+    costs: Mapping[str, JudgeCost] = field(default_factory=dict)
 
 
 class Schedule:
     """One run over opened models. Opening raises InputError for whatever is wrong before any engine starts.
 
-    models: by arm ("base", "tuned"; a lone model is "base"). graders: the pointwise judge of
-    each (suite, task) that is marked by one.
+    models: by arm ("base", "tuned", "incumbent"; a lone model is "base"). judges: who read the pairs, no juries.
+    graders: the judge of each (suite, task) that is marked by one.
     """
 
     def __init__(
         self,
         models: Mapping[str, ModelSpec],
-        judge: JudgeSpec | None,
+        judges: Sequence[JudgeSpec],
         folder: Path,
         graders: Mapping[tuple[str, str], JudgeSpec] | None = None,
     ) -> None:
         self._specs = dict(models)
-        self._judge = judge
+        self._judges = list(judges)
         self._by_task = graders or {}
         self._graders = {grader.name: grader for grader in self._by_task.values()}
-        readers = [*self._graders.values(), *([judge] if judge is not None else [])]
+        readers = [*self._graders.values(), *self._judges]
         asked = {**self._specs, **{reader.name: reader.model for reader in readers}}
         self._backends = open_backends(asked, folder)
         self._records()  # what is wrong with a model's files is said now
@@ -62,39 +68,58 @@ class Schedule:
         probes: ProbesSpec | None = None,
         seed: int = 0,
     ) -> Collected:
-        """Ask everything, score it as it lands, then have the judge read the pairs. Engines are closed at the end.
+        """Ask everything, score it as it lands, and have judges read each pair: at once where the judge is an API, else
+        when the models' engines are closed, each judge's engine loaded once. Engines are closed at the end.
 
         probes: what is measured besides, whatever the suites ask; None for nothing.
         """
         collected = Collected(Records(), {})
-        landing = Landing(self._specs, suites, items, self._judge, collected.records, self._by_task)
-        models = {name: record for name, record in self._records().items() if name in self._specs}
+        judged = [JudgedPairs(judge, items, suites, collected.records) for judge in self._judges]
+        foresight = {one.spec.name: self._foreseen(one, progress) for one in judged}
+        landing = Landing(self._specs, items, judged, collected.records, self._by_task)
+        models = {arm: self._records()[arm] for arm in ARMS if arm in self._specs}
         beside = Probes(probes or ProbesSpec(prompts=0, text=False), models, items, collected.records, seed=seed)
+        at_work: list[JudgeBeside] = []
         try:
+            waiting = [one for one in judged if not self._reads_as_asked(one)]
+            at_work += [
+                JudgeBeside(one, self._reader(one.spec), journal, progress) for one in judged if one not in waiting
+            ]
             for backend in self._in_order(tuned_first=beside.tuned_first):
                 arms = [name for name in backend.models if name in self._specs]
                 name = " + ".join(arms)
-                requests: Iterable[Request] = self._requests(arms, items, replicate) if arms else ()
+                requests: Iterable[Request] = self._requests(arms, items, judged, replicate) if arms else ()
                 while requests:
                     collected.phases += serve(backend, requests, journal, landing.answer, progress, name=name)
                     requests = landing.follow_ups()
-                for stage in beside.stages(arms):
+                for stage in beside.stages([arm for arm in arms if arm in ARMS]):
                     if stage:
                         collected.phases += serve(
                             backend, stage, journal, beside.land, progress, name=f"{name}: drift probes"
                         )
                 collected.phases += landing.settle(name)
-                if set(backend.models) <= set(self._specs):
+                if arms and set(backend.models) <= set(self._specs):
                     backend.close()
             beside.finish()
             collected.cautions = beside.cautions
-            for grader in self._graders.values():
-                collected.phases += self._read(grader, landing.grading(grader), landing.grade, journal, progress)
-            if self._judge is not None:
-                collected.phases += self._read(self._judge, landing.pairs(), landing.verdict, journal, progress)
+            for one in at_work:
+                collected.phases += one.finish()
+            for backend in self._backends:
+                for grader in self._graders.values():
+                    if grader.name in backend.models:
+                        collected.phases += self._grade(backend, grader, landing, journal, progress)
+                for one in waiting:
+                    if one.spec.name in backend.models:
+                        collected.phases += self._read(backend, one, journal, progress)
+                backend.close()
             # Only now: an engine may have settled things at its start (an adapter merged after all, a smaller context).
             collected.models = self._records()
+            collected.costs = {
+                judge.name: spent(judge, foresight[judge.name], collected.phases) for judge in self._judges
+            }
         finally:
+            for one in at_work:
+                one.close()
             landing.close()
             self.close()
         return collected
@@ -107,12 +132,45 @@ class Schedule:
     def _records(self) -> dict[str, ModelRecord]:
         return {name: backend.record(name) for backend in self._backends for name in backend.models}
 
-    def _read(
-        self, judge: JudgeSpec, requests: Iterable[Request], land: Land, journal: Journal, progress: Progress
+    def _reader(self, judge: JudgeSpec) -> Backend:
+        return next(one for one in self._backends if judge.name in one.models)
+
+    def _reads_as_asked(self, pairs: JudgedPairs) -> bool:
+        """Whether a judge can be asked while models generate: its backend takes questions as they come."""
+        return getattr(self._reader(pairs.spec), "streams_as_asked", False)
+
+    def _grade(
+        self, backend: Backend, grader: JudgeSpec, landing: Landing, journal: Journal, progress: Progress
     ) -> list[Phase]:
-        """Put a judge's questions to the engine that serves its model."""
-        reader = next(one for one in self._backends if judge.name in one.models)
-        return serve(reader, requests, journal, land, progress, name=f"judge {judge.name}", limits=judge.limits)
+        requests = landing.grading(grader)
+        return serve(
+            backend, requests, journal, landing.grade, progress, name=f"judge {grader.name}", limits=grader.limits
+        )
+
+    def _read(self, backend: Backend, pairs: JudgedPairs, journal: Journal, progress: Progress) -> list[Phase]:
+        """Have a judge read all its pairs, what it must be asked further, and some of it again."""
+        pairs.finish()
+        phases: list[Phase] = []
+        limits = pairs.spec.limits
+        while requests := pairs.so_far():
+            left = remaining(limits, phases)
+            phases += serve(
+                backend, requests, journal, pairs.land, progress, name=f"judge {pairs.spec.name}", limits=left
+            )
+        return phases
+
+    def _foreseen(self, pairs: JudgedPairs, progress: Progress) -> JudgeCost:
+        """What a judge is about to be asked, said before it is."""
+        alike = [self._expected(item) for item in pairs.items[:50]]
+        cost = foreseen(pairs.spec, alike, len(pairs))
+        progress.note(f"judge {pairs.spec.name}: {len(pairs)} pairs to read, {told(cost, pairs.spec.limits)}")
+        return cost
+
+    def _expected(self, item: Item) -> Pair:
+        """A pair whose answers are as long as may be expected: half of what the task allows, a few paragraphs at most."""
+        room = complete_sampling(self._specs["tuned"].sampling, item.task.sampling).max_tokens
+        answer = Completion("word " * min(room // 2, _USUAL_TOKENS))
+        return Pair(item.task.suite, item.task.name, item.example, answer, answer)
 
     def _in_order(self, *, tuned_first: bool) -> list[Backend]:
         """The backends in the order in which they are asked; where base scores what tuned wrote, tuned's goes first."""
@@ -120,11 +178,16 @@ class Schedule:
             return list(self._backends)
         return sorted(self._backends, key=lambda one: "tuned" not in one.models)
 
-    def _requests(self, arms: Sequence[str], items: Sequence[Item], replicate: int) -> Iterator[Request]:
+    def _requests(
+        self, arms: Sequence[str], items: Sequence[Item], judged: Sequence[JudgedPairs], replicate: int
+    ) -> Iterator[Request]:
+        """Every item of base and tuned; of the incumbent what a judge holds against tuned."""
         thinking = thinking_budget(self._specs.values())
+        held = {place_of(item) for one in judged if one.spec.against == "incumbent" for item in one.items}
         for item in items:
             for arm in arms:
-                yield from requests_for(item, arm, self._specs[arm], thinking=thinking, replicate=replicate)
+                if arm in ARMS or place_of(item) in held:
+                    yield from requests_for(item, arm, self._specs[arm], thinking=thinking, replicate=replicate)
 
 
 def thinking_budget(specs: Iterable[ModelSpec]) -> int:

@@ -5,6 +5,7 @@ Used alike for base, tuned and judge. Equal questions, wherever they come from, 
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -18,12 +19,24 @@ Land = Callable[[Request, Completion, Prepared | None], None]
 """Called once per request, as its answer lands; `Prepared` is None where the request could not be asked."""
 
 
+_IDLE_S = 0.02
+_END = object()
+
+
 @dataclass(slots=True)
 class _Tally:
     requests: int = 0
     cached: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
+
+    def add(self, completion: Completion) -> None:
+        self.requests += 1
+        self.prompt_tokens += completion.usage.prompt_tokens
+        self.completion_tokens += completion.usage.completion_tokens
+
+    def phase(self, name: str, seconds: float) -> Phase:
+        return Phase(name, seconds, self.requests, 0, self.prompt_tokens, self.completion_tokens)
 
     def spent(self, limits: LimitsSpec) -> str:
         """Which limit has been reached, in words; empty while there is room."""
@@ -74,16 +87,97 @@ def serve(
         for group in waiting.values():
             for one in group:
                 land(one.request, Completion("", finish_reason="error", failure=failure), one)
-    seconds = time.monotonic() - began
-    done = Phase(
-        f"{name}: generating",
-        seconds,
-        generated.requests,
-        0,
-        generated.prompt_tokens,
-        generated.completion_tokens,
-    )
-    return [*phases, done]
+    return [*phases, generated.phase(f"{name}: generating", time.monotonic() - began)]
+
+
+def serve_as_asked(
+    backend: Backend,
+    requests: Iterator[Request | None],
+    journal: Journal,
+    land: Land,
+    progress: Progress,
+    *,
+    name: str,
+    limits: LimitsSpec,
+) -> list[Phase]:
+    """As `serve`, for questions that come one by one while others are answered; None: none at the moment.
+
+    backend: one that `streams_as_asked`. It is started with the first question that the journal does not answer.
+    """
+    waiting: dict[str, list[Prepared]] = {}
+    keys: dict[int, str] = {}
+    asked, generated = _Tally(), _Tally()
+    held_back: list[Request] = []
+
+    def unanswered() -> Iterator[Prepared | None]:
+        for request in requests:
+            if request is None:
+                yield None
+                continue
+            asked.requests += 1
+            prepared = backend.prepare(request)
+            if isinstance(prepared, Failure):
+                land(request, Completion("", finish_reason="error", failure=prepared), None)
+                continue
+            key = prepared.key or f"unkeyed {asked.requests}"
+            if key in waiting:
+                waiting[key].append(prepared)
+                continue
+            stored = journal.find([prepared.key]).get(prepared.key)
+            if stored is not None:
+                asked.cached += 1
+                land(request, stored, prepared)
+                continue
+            if generated.spent(limits):
+                held_back.append(request)
+                return
+            waiting[key] = [prepared]
+            keys[id(prepared)] = key
+            yield prepared
+
+    def failed(error: EngineError) -> None:
+        """Everything that was not answered, and whatever may still come, was never answered for this reason."""
+        failure = Failure(name, error.kind, str(error), error.hint, retryable=True)
+        left = [one.request for group in waiting.values() for one in group] + held_back
+        completion = Completion("", finish_reason="error", failure=failure)
+        for request in left:
+            land(request, completion, None)
+        lost = len(left)
+        for request in requests:
+            if request is None:
+                time.sleep(_IDLE_S)
+                continue
+            land(request, completion, None)
+            lost += 1
+        progress.note(f"{name}: {error}{f' ({error.hint})' if error.hint else ''}; {lost} questions stay unanswered")
+
+    began = time.monotonic()
+    try:
+        source = unanswered()
+        first = next(source, _END)
+        while first is None:
+            time.sleep(_IDLE_S)
+            first = next(source, _END)
+        if isinstance(first, Prepared):
+            backend.start(progress)
+            for prepared, completion in backend.stream(itertools.chain([first], source)):
+                journal.put(prepared.key, completion)
+                generated.add(completion)
+                for one in waiting.pop(keys.pop(id(prepared))):
+                    land(one.request, completion, one)
+                progress.advance(1, completion.usage.completion_tokens)
+        if held_back:
+            raise _budget_spent(generated.spent(limits))
+        if waiting:
+            raise _ended_early(len(waiting))
+    except EngineError as error:
+        failed(error)
+    if asked.cached:
+        progress.note(f"{name}: {asked.cached} of {asked.requests} answers were in the journal already")
+    return [
+        Phase(f"{name}: preparing", 0.0, asked.requests, asked.cached),
+        generated.phase(f"{name}: generating", time.monotonic() - began),
+    ]
 
 
 def _prepare(
@@ -129,16 +223,20 @@ def _generate(
 
     for prepared, completion in backend.stream(stream()):
         journal.put(prepared.key, completion)
-        tally.requests += 1
-        tally.prompt_tokens += completion.usage.prompt_tokens
-        tally.completion_tokens += completion.usage.completion_tokens
+        tally.add(completion)
         for one in waiting.pop(keys.pop(id(prepared))):
             land(one.request, completion, one)
         progress.advance(1, completion.usage.completion_tokens)
     if waiting and tally.spent(limits):
-        hint = "raise it, or run again: what was paid for is kept"
-        raise EngineError(f"{tally.spent(limits)} is reached", kind="budget_spent", hint=hint)
+        raise _budget_spent(tally.spent(limits))
     if waiting:
-        raise EngineError(
-            f"the engine ended with {len(waiting)} questions unanswered", hint="run again to ask them again"
-        )
+        raise _ended_early(len(waiting))
+
+
+def _budget_spent(limit: str) -> EngineError:
+    hint = "raise it, or run again: what was paid for is kept"
+    return EngineError(f"{limit} is reached", kind="budget_spent", hint=hint)
+
+
+def _ended_early(left: int) -> EngineError:
+    return EngineError(f"the engine ended with {left} questions unanswered", hint="run again to ask them again")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -18,6 +19,7 @@ class Script:
     refuse: Callable[[Request], Failure | None] = lambda request: None
     die_after: int | None = None
     cannot_start: bool = False
+    as_asked: tuple[str, ...] = ()  # models whose questions may come while others are answered
     generated: list[Request] = field(default_factory=list)
     started: list[str] = field(default_factory=list)
     closed: list[str] = field(default_factory=list)
@@ -28,6 +30,7 @@ class Fake:
         self.models = (name,)
         self._spec = spec
         self._script = script
+        self.streams_as_asked = name in script.as_asked
 
     def record(self, model: str) -> ModelRecord:
         return ModelRecord(self._spec.name, "fake", self._spec.model or "", self._spec.model or "", engine="fake")
@@ -46,8 +49,11 @@ class Fake:
             raise EngineError("out of memory while loading", kind="out_of_memory", hint="use a smaller model")
         self._script.started.append(self.models[0])
 
-    def stream(self, prepared: Iterable[Prepared]) -> Iterator[tuple[Prepared, Completion]]:
+    def stream(self, prepared: Iterable[Prepared | None]) -> Iterator[tuple[Prepared, Completion]]:
         for one in prepared:
+            if one is None:
+                time.sleep(0.001)
+                continue
             if self._script.die_after is not None and len(self._script.generated) >= self._script.die_after:
                 raise EngineError("the engine died", hint="run again")
             self._script.generated.append(one.request)

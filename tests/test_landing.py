@@ -19,6 +19,7 @@ from tests.hub_mirror import write_mirror
 
 MODELS = {arm: ModelSpec(name=f"{arm}-model", backend="fake", model=arm) for arm in ("base", "tuned")}
 JUDGE = {"name": "j", "model": {"backend": "fake", "model": "w3"}, "rubric": "{{ prompt }} {{ first }} {{ second }}"}
+JUDGE["recheck"] = 0
 TURNS = ["Name a city.", "And its river?", "How long is it?"]
 
 
@@ -266,7 +267,7 @@ def test_answers_to_an_items_questions_wait_for_each_other_in_any_order(summed):
     assert [(r.part, r.messages[0].content) for r in asked] == [(0, "number 1 of 0"), (1, "number 2 of 0")]
     for order in itertools.permutations(asked):
         records = Records()
-        landing = Landing(MODELS, [suite], [item], None, records)
+        landing = Landing(MODELS, [item], [], records)
         *others, last = order
         for request in others:
             landing.answer(request, Completion(str(request.part)), None)

@@ -177,6 +177,7 @@ JUDGE = {
     "name": "j",
     "model": {"backend": "fake", "model": "w3"},
     "rubric": "{{ prompt }} {{ first }} {{ second }}",
+    "recheck": 0,
 }
 
 

@@ -3,6 +3,7 @@
 Pure: no engine in here. The schedule sends the requests to whichever backend serves the judge's model.
 """
 
+from evalkit.judging.cost import foreseen, remaining, spent, told
 from evalkit.judging.grading import grade_request, read_grade
 from evalkit.judging.identity import judge_hash
 from evalkit.judging.prompts import ORDERS, JudgeRequest, judge_requests
@@ -18,10 +19,14 @@ __all__ = [
     "Pair",
     "PairReader",
     "check_judge",
+    "foreseen",
     "grade_request",
     "judge_hash",
     "judge_requests",
     "judge_result",
     "read_grade",
     "read_verdict",
+    "remaining",
+    "spent",
+    "told",
 ]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 from pydantic import TypeAdapter, ValidationError
 
-from evalkit.records import write_table
+from evalkit.records import of_both_arms, write_table
 from evalkit.report.junit import junit_xml
 from evalkit.report.markdown import summary_markdown
 from evalkit.report.summary import summary_json
@@ -44,7 +44,7 @@ def write_run(
     _replace_bytes(folder / "summary.json", _utf8(summary_json(comparison, decision, manifest)))
     _replace_bytes(folder / "summary.md", _utf8(summary_markdown(comparison, decision, manifest)))
     _replace_bytes(folder / "junit.xml", junit_xml(comparison, decision, manifest))
-    _replace_bytes(folder / REPORT, _utf8(render_html(comparison, decision, manifest, table)))
+    _replace_bytes(folder / REPORT, _utf8(render_html(comparison, decision, manifest, of_both_arms(table))))
     return folder / REPORT
 
 
