@@ -26,7 +26,7 @@ from evalkit.fidelity import fidelity_cautions, reasoning_cautions
 from evalkit.gate import decide
 from evalkit.importers import Imported
 from evalkit.inputs import Inputs, Terms, check_incumbent, check_policy, model_spec, policy_spec, with_pools
-from evalkit.judging import judge_hash
+from evalkit.judging import judge_hash, jury_hash, rubric_hash
 from evalkit.labelling import draw as draw_to_label
 from evalkit.labelling import labels_of, read_rows
 from evalkit.provenance import hardware, versions
@@ -177,7 +177,7 @@ def run_comparison(
         base=_with_sampling(collected.models["base"], specs["base"]),
         tuned=_with_sampling(collected.models["tuned"], specs["tuned"]),
         suites=tuple(_suite_record(suite, items, {arm: specs[arm] for arm in ARMS}) for suite in inputs.suites),
-        judges=_judge_records(inputs.readers, collected),
+        judges=_with_jury(inputs.judge, _judge_records(inputs.readers, collected)),
         graders=_judge_records({one.name: one for one in inputs.graders.values()}.values(), collected),
         policy=inputs.policy.model_dump(mode="json"),
         versions=versions(),
@@ -392,11 +392,30 @@ def _judge_records(judges: Iterable[JudgeSpec], collected: Collected) -> tuple[J
             hash=judge_hash(judge, collected.models[judge.name].fingerprint),
             model=collected.models[judge.name],
             version=judge.version,
+            rubric_hash=rubric_hash(judge),
             against=judge.against,
             cost=collected.costs.get(judge.name),
         )
         for judge in judges
     )
+
+
+def _with_jury(judge: JudgeSpec | None, readers: tuple[JudgeRecord, ...]) -> tuple[JudgeRecord, ...]:
+    """A jury before its members; anyone else as they are."""
+    if judge is None or judge.kind != "jury":
+        return readers
+    seated = tuple(dataclasses.replace(reader, jury=judge.name) for reader in readers)
+    jury = JudgeRecord(
+        name=judge.name,
+        kind="jury",
+        hash=jury_hash(judge, [reader.hash for reader in readers]),
+        model=None,
+        version=judge.version,
+        against=judge.against,
+        members=tuple(reader.name for reader in readers),
+        combine=judge.combine,
+    )
+    return (jury, *seated)
 
 
 def _merged(phases: Sequence[Phase]) -> list[Phase]:
