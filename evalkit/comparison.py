@@ -42,13 +42,14 @@ def compare_records(
     level: float = 0.95,
     pools: Mapping[str, Sequence[str]] | None = None,
     min_agreement: float = 0.65,
+    max_unscored: float = 0.02,
     describe: bool = True,
 ) -> Comparison:
     """Every number of the report that does not depend on the policy's verdicts.
 
     samples, verdicts: as `records.samples_frame` and `records.verdicts_frame` give them; `manifest` says which suites
     were asked, in which role. level: of every interval, two-sided. pools: suites to be judged as one, by pool name.
-    min_agreement: what a judge's exam must show, as the policy says.
+    min_agreement, max_unscored: what a judge's exam must show, as the policy says.
     describe: also what no gate reads: drift, and test-time compute.
     Raises InputError when a pool names a suite that the run has not.
     """
@@ -60,11 +61,14 @@ def compare_records(
         if scored(record)
     )
     judges = tuple(
-        judge_result(
-            judge.name,
-            verdicts.loc[verdicts["judge"] == judge.name, :],
-            level=level,
-            exam=judge.exam.standing(min_agreement) if judge.exam else "none",
+        replace(
+            judge_result(
+                judge.name,
+                verdicts.loc[verdicts["judge"] == judge.name, :],
+                level=level,
+                exam=judge.exam.standing(min_agreement, max_unscored) if judge.exam else "none",
+            ),
+            examined=judge.exam,
         )
         for judge in manifest.judges
     )

@@ -4,6 +4,7 @@ Pure: no engine in here. The schedule sends the requests to whichever backend se
 """
 
 from evalkit.judging.cost import foreseen, remaining, spent, told
+from evalkit.judging.exams import exam_folders, find_exam, save_exam
 from evalkit.judging.grading import grade_request, read_grade
 from evalkit.judging.identity import judge_hash
 from evalkit.judging.prompts import ORDERS, JudgeRequest, judge_requests
@@ -19,6 +20,8 @@ __all__ = [
     "Pair",
     "PairReader",
     "check_judge",
+    "exam_folders",
+    "find_exam",
     "foreseen",
     "grade_request",
     "judge_hash",
@@ -27,6 +30,7 @@ __all__ = [
     "read_grade",
     "read_verdict",
     "remaining",
+    "save_exam",
     "spent",
     "told",
 ]

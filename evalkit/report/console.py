@@ -96,7 +96,9 @@ def _suites(comparison: Comparison, decision: Decision, console: Console) -> Tab
 
 def _judge(judge: JudgeResult) -> str:
     flips = f", order flips {percent(judge.order_flip_rate)}" if judge.order_flip_rate is not None else ""
-    standing = "" if judge.exam == "passed" else "; advisory, it has not passed an exam"
+    standing = {"passed": "", "failed": "; advisory, it failed its exam"}.get(
+        judge.exam, "; advisory, it has not passed an exam"
+    )
     return (
         f"Judge {judge.name} prefers tuned in {rate(judge.win_rate)} of {count(judge.n)} prompts"
         f"{flips}, {count(judge.unscored)} unscored{standing}"

@@ -78,6 +78,7 @@ def _environment() -> Any:
         "megabytes": setaside.megabytes,
         "interval": numbers.interval,
         "percent": numbers.percent,
+        "plain_number": numbers.plain,
         "pp": numbers.pp,
         "rate": numbers.rate,
         "rounded": numbers.rounded,

@@ -104,7 +104,9 @@ def _gates(decision: Decision) -> list[str]:
 def _judges(judges: tuple[JudgeResult, ...]) -> list[str]:
     lines: list[str] = []
     for judge in judges:
-        standing = "" if judge.exam == "passed" else " Advisory: it has not passed an exam."
+        standing = {"passed": "", "failed": " Advisory: it failed its exam."}.get(
+            judge.exam, " Advisory: it has not passed an exam."
+        )
         flips = f", order flips {percent(judge.order_flip_rate)}" if judge.order_flip_rate is not None else ""
         lines.append(
             f"- Judge {plain(judge.name)} prefers tuned in {rate(judge.win_rate)} of {count(judge.n)} prompts"

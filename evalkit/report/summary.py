@@ -221,7 +221,7 @@ def _judge(judge: JudgeResult) -> dict[str, object]:
         "length_controlled_win_rate": None,
         "order_flip_rate": judge.order_flip_rate,
         "first_slot_rate": judge.first_slot_rate,
-        "human_agreement": None,
+        "human_agreement": judge.examined.agreement.value if judge.examined else None,
         "exam": judge.exam,
         "wins": judge.wins,
         "ties": judge.ties,
