@@ -10,6 +10,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from evalkit.report.judged import standing
 from evalkit.report.numbers import NOTHING, THIN_SPACE, amount, bare_difference, count, difference, percent, rate
 from evalkit.report.progress import LiveProgress
 from evalkit.report.setaside import overlap_notes
@@ -96,12 +97,11 @@ def _suites(comparison: Comparison, decision: Decision, console: Console) -> Tab
 
 def _judge(judge: JudgeResult) -> str:
     flips = f", order flips {percent(judge.order_flip_rate)}" if judge.order_flip_rate is not None else ""
-    standing = {"passed": "", "failed": "; advisory, it failed its exam"}.get(
-        judge.exam, "; advisory, it has not passed an exam"
-    )
+    over = f" over {judge.against}" if judge.against != "base" else ""
+    equal = f", {percent(judge.length_controlled.win_rate.value)} at equal length" if judge.length_controlled else ""
     return (
-        f"Judge {judge.name} prefers tuned in {rate(judge.win_rate)} of {count(judge.n)} prompts"
-        f"{flips}, {count(judge.unscored)} unscored{standing}"
+        f"Judge {judge.name} prefers tuned{over} in {rate(judge.win_rate)} of {count(judge.n)} prompts"
+        f"{equal}{flips}, {count(judge.unscored)} unscored; {standing(judge)}"
     )
 
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from evalkit.catalog import builtin_folder
 from evalkit.records import without_probes
-from evalkit.report import drift, numbers, origins, plots, setaside, text, thinking, view, words
+from evalkit.report import drift, judged, numbers, origins, plots, setaside, text, thinking, view, words
 from evalkit.report.embed import embed
 from evalkit.report.items import item_frame
 from evalkit.types import Comparison, Decision, Manifest
@@ -49,6 +49,7 @@ def render_html(comparison: Comparison, decision: Decision, manifest: Manifest, 
         overlap=setaside.overlap_lines(comparison) if manifest.train_data else [],
         test_time=thinking.views(comparison),
         drift=drift.drift_view(comparison),
+        judges=judged.judge_views(comparison, manifest),
         facts=origins.model_facts(manifest),
         commands_json=json.dumps(origins.commands(manifest)),
         policy_text=origins.policy_text(manifest),
@@ -78,7 +79,6 @@ def _environment() -> Any:
         "megabytes": setaside.megabytes,
         "interval": numbers.interval,
         "percent": numbers.percent,
-        "plain_number": numbers.plain,
         "pp": numbers.pp,
         "rate": numbers.rate,
         "rounded": numbers.rounded,

@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 
 from evalkit.report.drift import headline as drift_headline
+from evalkit.report.judged import standing
 from evalkit.report.numbers import NOTHING, amount, count, difference, percent, rate
 from evalkit.report.setaside import overlap_notes, training_data
 from evalkit.report.summary import combined, gates_of
@@ -104,13 +105,11 @@ def _gates(decision: Decision) -> list[str]:
 def _judges(judges: tuple[JudgeResult, ...]) -> list[str]:
     lines: list[str] = []
     for judge in judges:
-        standing = {"passed": "", "failed": " Advisory: it failed its exam."}.get(
-            judge.exam, " Advisory: it has not passed an exam."
-        )
+        over = f" over {judge.against}" if judge.against != "base" else ""
         flips = f", order flips {percent(judge.order_flip_rate)}" if judge.order_flip_rate is not None else ""
         lines.append(
-            f"- Judge {plain(judge.name)} prefers tuned in {rate(judge.win_rate)} of {count(judge.n)} prompts"
-            f"{flips}, {count(judge.unscored)} unscored.{standing}"
+            f"- Judge {plain(judge.name)} prefers tuned{over} in {rate(judge.win_rate)} of {count(judge.n)} prompts"
+            f"{flips}, {count(judge.unscored)} unscored; {plain(standing(judge))}."
         )
     return [*lines, ""] if lines else []
 

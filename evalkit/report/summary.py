@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from collections.abc import Iterable, Mapping
@@ -14,9 +15,11 @@ from evalkit.types import (
     Comparison,
     Decision,
     Estimate,
+    ExamRecord,
     Gate,
     GateVerdict,
     JudgeResult,
+    LengthControl,
     Manifest,
     Measure,
     ModelRecord,
@@ -209,24 +212,75 @@ def _brief(estimate: Estimate) -> dict[str, object]:
 
 
 def _judge(judge: JudgeResult) -> dict[str, object]:
-    won = judge.win_rate
+    won, controlled, exam = judge.win_rate, judge.length_controlled, judge.examined
     return {
         "name": judge.name,
+        "kind": judge.kind,
+        "jury": judge.jury,
+        "against": judge.against,
         "n": judge.n,
         "unscored": judge.unscored,
         "win_rate": won.value if won else None,
         "se": won.se if won else None,
         "low": won.low if won else None,
         "high": won.high if won else None,
-        "length_controlled_win_rate": None,
+        "length_controlled_win_rate": controlled.win_rate.value if controlled else None,
+        "length_control": _length_control(controlled) if controlled else None,
+        "corrected": {**_interval(judge.corrected), "labels": judge.labels} if judge.corrected else None,
+        "mean_difference": _interval(judge.mean_difference) if judge.mean_difference else None,
         "order_flip_rate": judge.order_flip_rate,
         "first_slot_rate": judge.first_slot_rate,
-        "human_agreement": judge.examined.agreement.value if judge.examined else None,
+        "repeat_consistency": judge.repeat_consistency.value if judge.repeat_consistency else None,
+        "unscored_by": dict(judge.unscored_by),
+        "mass": judge.mass,
+        "human_agreement": exam.agreement.value if exam else None,
         "exam": judge.exam,
+        "exam_record": _exam(exam) if exam else None,
+        "anchors": dataclasses.asdict(judge.anchors) if judge.anchors else None,
+        "cost": dataclasses.asdict(judge.cost) if judge.cost else None,
         "wins": judge.wins,
         "ties": judge.ties,
         "losses": judge.losses,
         "cautions": list(dict.fromkeys([*judge.cautions, *(won.cautions if won else ())])),
+    }
+
+
+def _interval(estimate: Estimate) -> dict[str, object]:
+    return {
+        "value": estimate.value,
+        "se": estimate.se,
+        "low": estimate.low,
+        "high": estimate.high,
+        "level": estimate.level,
+        "method": estimate.method,
+        "n": estimate.n,
+        "cautions": list(estimate.cautions),
+    }
+
+
+def _length_control(control: LengthControl) -> dict[str, object]:
+    slope = control.slope
+    return {
+        **_interval(control.win_rate),
+        "slope": slope.value,
+        "slope_low": slope.low,
+        "slope_high": slope.high,
+        "supported": control.supported,
+    }
+
+
+def _exam(exam: ExamRecord) -> dict[str, object]:
+    return {
+        "labels": exam.labels,
+        "taken": exam.taken,
+        "n": exam.n,
+        "unscored": exam.unscored,
+        "agreement": _interval(exam.agreement),
+        "human_agreement": _interval(exam.human_agreement) if exam.human_agreement else None,
+        "kappa": _interval(exam.kappa) if exam.kappa else None,
+        "errors": {name: _interval(one) for name, one in exam.errors.items()},
+        "order_consistency": _interval(exam.order_consistency) if exam.order_consistency else None,
+        "slices": [{"name": one.name, **_interval(one.agreement)} for one in exam.slices],
     }
 
 

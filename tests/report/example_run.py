@@ -13,16 +13,21 @@ from evalkit.drift import measure_drift
 from evalkit.records import Records, samples_frame
 from evalkit.thinking import at_test_time
 from evalkit.types import (
+    Anchors,
     Comparison,
     Completion,
     Decision,
     Estimate,
     Exam,
     Example,
+    ExamRecord,
+    ExamSlice,
     Failure,
     Gate,
+    JudgeCost,
     JudgeRecord,
     JudgeResult,
+    LengthControl,
     Manifest,
     Message,
     ModelRecord,
@@ -201,6 +206,16 @@ def make_run(
             first_slot_rate=0.561,
             exam=judge,
             cautions=("prefers the longer answer in 71 % of pairs",),
+            length_controlled=LengthControl(
+                Estimate(0.441, 0.014, 0.4136, 0.4684, LEVEL, "logistic in length, prompt bootstrap", 860),
+                Estimate(0.62, 0.11, 0.40, 0.84, LEVEL, "prompt bootstrap", 860),
+            ),
+            repeat_consistency=Estimate(0.95, 0.05, 0.751, 0.999, LEVEL, "Clopper-Pearson", 20),
+            repeats_n=20,
+            unscored_by={"base": 0.004, "tuned": 0.001},
+            cost=JudgeCost(1720, 12, 800_000, 20_000, 1.3, 1760, 910_000, 1.45),
+            anchors=Anchors(100, 3, 2, 100, drifted=False, since="2026-01-02"),
+            examined=None if judge == "none" else _exam(passed=judge == "passed"),
         )
         for _ in range(1 if judge is not None and retain else 0)
     ]
@@ -353,6 +368,34 @@ def _gates(comparison: Comparison) -> list[Gate]:
     return gates
 
 
+def _exam(*, passed: bool) -> ExamRecord:
+    def share(value: float, half: float) -> Estimate:
+        return Estimate(value, half / 2, value - half, value + half, LEVEL, "Clopper-Pearson", 240)
+
+    return ExamRecord(
+        "pairwise-general",
+        "9d" * 16,
+        "support-labels.jsonl",
+        "4c" * 16,
+        "pairs",
+        240,
+        2,
+        share(0.81 if passed else 0.58, 0.05),
+        kappa=Estimate(0.61, 0.04, 0.53, 0.69, LEVEL, "delta method", 260),
+        human_agreement=share(0.84, 0.04),
+        errors={
+            "people prefer the first, the judge does not": share(0.17, 0.06),
+            "people prefer the second, the judge does not": share(0.21, 0.07),
+        },
+        order_consistency=share(0.86, 0.04),
+        slices=(
+            ExamSlice("second much shorter", 70, share(0.78, 0.09)),
+            ExamSlice("second much longer", 80, share(0.8, 0.08)),
+        ),
+        taken="2026-01-02",
+    )
+
+
 def _manifest(
     comparison: Comparison, judges: list[JudgeResult], samples: dict[str, int], *, reasoning: bool
 ) -> Manifest:
@@ -409,7 +452,8 @@ def _manifest(
             for suite in comparison.suites
         ),
         judges=tuple(
-            JudgeRecord(judge.name, "pairwise", "9d" * 16, model("judge-model", "e5"), judge.exam) for judge in judges
+            JudgeRecord(judge.name, "pairwise", "9d" * 16, model("judge-model", "e5"), judge.examined)
+            for judge in judges
         ),
         policy={"level": 0.95, "tax": {"max": 0.02}, "retain": {"margin": 0.05}, "inconclusive": "fail"},
         versions={"evalkit": "0.1.0", "python": "3.11.9", "vllm": "0.32.1"},

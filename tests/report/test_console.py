@@ -25,7 +25,7 @@ def test_the_terminal_says_verdict_reason_suites_and_where_the_report_is(run):
     assert "INCONCLUSIVE" in text
     assert "Tuned gained 36.2 pp on arithmetic-json [29.4, 43.1]" in flat
     assert "gsm8k 400 93.2 % 86.5 % -6.8 pp [-9.6, -3.9] 31/4 undecided" in flat
-    assert "advisory, it has not passed an exam" in flat
+    assert "advisory: not examined" in flat
     assert "! the two models' rendered prompts differ in their system turn" in flat
     assert flat.strip().endswith("Report runs/x/report.html")
 

@@ -19,7 +19,7 @@ def test_every_suite_is_a_row_with_as_many_cells_as_the_head(run):
 
 
 def test_an_unexamined_judge_is_called_advisory(run):
-    assert "Advisory: it has not passed an exam" in summary_markdown(run.comparison, run.decision, run.manifest)
+    assert "advisory: not examined" in summary_markdown(run.comparison, run.decision, run.manifest)
 
 
 def test_no_name_or_reason_becomes_markup(run):
