@@ -24,6 +24,7 @@ from evalkit.config import (
 from evalkit.contamination.arms import scan, training_files
 from evalkit.fidelity import fidelity_cautions, reasoning_cautions
 from evalkit.gate import decide
+from evalkit.importers import Imported
 from evalkit.inputs import (
     Graders,
     Inputs,
@@ -41,7 +42,7 @@ from evalkit.records import of_both_arms, read_table, samples_frame, verdicts_fr
 from evalkit.report.files import read_manifest, write_run
 from evalkit.requests import Item, complete_sampling, draw
 from evalkit.schedule import Schedule
-from evalkit.scorers import marking
+from evalkit.scorers import UNSCORED, marking
 from evalkit.scorers.code import check_programs
 from evalkit.tasks import Suite
 from evalkit.types import (
@@ -216,6 +217,48 @@ def run_comparison(
     return run
 
 
+def import_run(
+    imported: Imported,
+    *,
+    policy: str | Path | PolicySpec | None = None,
+    out: str | Path | None = None,
+    command: str = "",
+) -> Run:
+    """Decide what an importer brought, as if it had been run here; `out` also writes the six files there."""
+    chosen = policy_spec(policy) if policy is not None else PolicySpec()
+    if out is not None:
+        _check_writable(Path(out))
+    began = datetime.datetime.now(datetime.UTC)
+
+    def model(name: str) -> ModelRecord:
+        return ModelRecord(name, "imported", name, f"{imported.hash}-{name}", engine="imported")
+
+    task = TaskRecord(imported.suite, "generate", UNSCORED, imported.items, imported.items)
+    manifest = Manifest(
+        schema=SCHEMA,
+        run_id=f"{began:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}",
+        created=began.isoformat(timespec="seconds"),
+        command=command,
+        base=model(imported.base),
+        tuned=model(imported.tuned),
+        suites=(
+            SuiteRecord(
+                imported.suite, "target", imported.hash, (task,), source=imported.source, licence=imported.licence
+            ),
+        ),
+        judges=(JudgeRecord(imported.judge, imported.judge_kind, imported.hash, model(imported.judge)),),
+        policy=chosen.model_dump(mode="json"),
+        versions=versions(),
+        hardware=hardware(),
+        cautions=imported.cautions,
+    )
+    run = _decide(manifest, chosen, imported.records.table(), None)
+    if out is not None:
+        run.write(out)
+        run = dataclasses.replace(run, folder=Path(out))
+    return run
+
+
 def load(folder: str | Path, *, policy: str | Path | PolicySpec | None = None) -> Run:
     """Read a stored run and decide it, under its own policy or another. Raises RunError, InputError."""
     folder = Path(folder)
@@ -280,7 +323,7 @@ def _check_terms(policy: PolicySpec, suites: Sequence[SuiteRecord]) -> None:
 def _decide(manifest: Manifest, policy: PolicySpec, table: pa.Table, folder: Path | None) -> Run:
     manifest = dataclasses.replace(manifest, suites=standing(manifest.suites, manifest.graders, policy))
     comparison = compare_records(
-        samples_frame(of_both_arms(table)),
+        samples_frame(table),
         verdicts_frame(table),
         manifest,
         level=policy.level,

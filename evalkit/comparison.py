@@ -14,12 +14,13 @@ import numpy as np
 import pandas as pd
 
 from evalkit.drift import measure_drift
-from evalkit.judging import judge_result
+from evalkit.judging import examined_result
 from evalkit.pairing import PairedScores, join, pair, scored
 from evalkit.setaside import form_losses, overlap
 from evalkit.statistics import clopper_pearson, macro_average, pooled, widened_difference
 from evalkit.thinking import at_test_time
 from evalkit.types import (
+    ARMS,
     PROBES,
     Comparison,
     Estimate,
@@ -47,12 +48,13 @@ def compare_records(
 ) -> Comparison:
     """Every number of the report that does not depend on the policy's verdicts.
 
-    samples, verdicts: as `records.samples_frame` and `records.verdicts_frame` give them; `manifest` says which suites
+    samples, verdicts: of all arms, an incumbent's too, as `records.samples_frame` and `records.verdicts_frame` give them; `manifest` says which suites
     were asked, in which role. level: of every interval, two-sided. pools: suites to be judged as one, by pool name.
     min_agreement, max_unscored: what a judge's exam must show, as the policy says.
     describe: also what no gate reads: drift, and test-time compute.
     Raises InputError when a pool names a suite that the run has not.
     """
+    everything, samples = samples, samples.loc[samples["arm"].isin(ARMS), :]
     paired = pair(samples, manifest.suites)
     checked = bool(manifest.train_data)
     suites = tuple(
@@ -60,15 +62,19 @@ def compare_records(
         for record in manifest.suites
         if scored(record)
     )
+    models = {"base": manifest.base, "tuned": manifest.tuned}
+    if manifest.incumbent is not None:
+        models["incumbent"] = manifest.incumbent
     judges = tuple(
-        replace(
-            judge_result(
-                judge.name,
-                verdicts.loc[verdicts["judge"] == judge.name, :],
-                level=level,
-                exam=judge.exam.standing(min_agreement, max_unscored) if judge.exam else "none",
-            ),
-            examined=judge.exam,
+        examined_result(
+            judge,
+            verdicts.loc[verdicts["judge"] == judge.name, :],
+            everything,
+            models,
+            level=level,
+            min_agreement=min_agreement,
+            max_unscored=max_unscored,
+            seed=manifest.seed,
         )
         for judge in manifest.judges
     )

@@ -34,10 +34,11 @@ class Backend(Protocol):
         """Load what generating needs, naming each step to `progress`. Raises EngineError. Idempotent."""
         ...
 
-    def stream(self, prepared: Iterable[Prepared]) -> Iterator[tuple[Prepared, Completion]]:
+    def stream(self, prepared: Iterable[Prepared | None]) -> Iterator[tuple[Prepared, Completion]]:
         """Answer requests, yielding each as it lands, in any order.
 
-        Pulls from `prepared` only as it has room, so what is not pulled yet can still be withheld. A request that
+        None: nothing to ask at the moment, and more may come; it is given only to a backend whose `streams_as_asked` is
+        true, which goes on handing out what lands meanwhile. Pulls from `prepared` only as it has room, so what is not pulled yet can still be withheld. A request that
         fails alone is yielded with `completion.failure`; EngineError means the engine is gone.
         """
         ...

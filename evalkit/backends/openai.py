@@ -12,6 +12,7 @@ import json
 import os
 import queue
 import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import asdict
@@ -37,6 +38,9 @@ from evalkit.types import (
     Silent,
 )
 
+_END = object()
+_IDLE_S = 0.02
+
 OPENAI_URL = "https://api.openai.com/v1"
 
 
@@ -48,6 +52,8 @@ def open_openai(models: Mapping[str, ModelSpec], folder: Path) -> list[Backend]:
 
 class OpenAIBackend:
     """One served model. Keys and headers stay in the client: records, errors and reprs never hold them."""
+
+    streams_as_asked = True
 
     def __init__(self, name: str, spec: ModelSpec) -> None:
         self.models = (name,)
@@ -154,28 +160,38 @@ class OpenAIBackend:
         if note:
             progress.note(note)
 
-    def stream(self, prepared: Iterable[Prepared]) -> Iterator[tuple[Prepared, Completion]]:
+    def stream(self, prepared: Iterable[Prepared | None]) -> Iterator[tuple[Prepared, Completion]]:
         """Completions as they land. Raises EngineError for a bad key or model, or when nothing connects any more."""
         self.start(Silent())
         assert self._loop is not None
         waiting = iter(prepared)
         landed: queue.SimpleQueue[tuple[Prepared, Future[Completion | EngineError]]] = queue.SimpleQueue()
         in_flight: set[Future[Completion | EngineError]] = set()
-        exhausted, unreachable = False, 0
+        exhausted, idle, unreachable = False, False, 0
         gone: EngineError | None = None
         try:
             while True:
+                idle = False
                 while not exhausted and gone is None and len(in_flight) < self._spec.concurrency:
-                    one = next(waiting, None)
-                    if one is None:
+                    one = next(waiting, _END)
+                    if one is _END:
                         exhausted = True
+                        break
+                    if not isinstance(one, Prepared):
+                        idle = True  # nothing to ask at the moment
                         break
                     future = asyncio.run_coroutine_threadsafe(self._server.answer(one), self._loop)
                     in_flight.add(future)
                     future.add_done_callback(lambda done, one=one: landed.put((one, done)))
                 if not in_flight:
-                    break
-                one, future = landed.get()
+                    if not idle:
+                        break
+                    time.sleep(_IDLE_S)
+                    continue
+                try:
+                    one, future = landed.get(timeout=_IDLE_S if idle else None)
+                except queue.Empty:
+                    continue
                 in_flight.discard(future)
                 if future.cancelled():
                     continue

@@ -1,5 +1,6 @@
 """What an API's refusal means: wait and ask again, give up this request, or give up the endpoint.
 
+    no reply within `timeout_s`                                      asked again twice, then a Failure
     429, 5xx, 408, 409, cut connections, replies that are no JSON    asked again, then a Failure
     400 prompt too long, content filter, any other 4xx               a Failure at once
     401, 402, 403, 404 and an exhausted quota                        EngineError: every further request would meet it
@@ -96,7 +97,7 @@ def retry_after_s(error: BaseException | None) -> float | None:
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether the same request may succeed later. A reply that took too long is not: it would be paid for twice."""
+    """Whether the same request may succeed later. Replies that took too long are counted apart: each may cost again."""
     if isinstance(error, BadReply | openai.APIConnectionError):
         return True
     if not isinstance(error, openai.APIStatusError) or error.response.headers.get("x-should-retry") == "false":

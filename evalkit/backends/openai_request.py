@@ -77,8 +77,12 @@ def arguments(spec: ModelSpec, request: Request, prompt: str | None, dialect: Di
     }
     if sampling.stop:
         call["stop"] = list(sampling.stop[:STOP_LIMIT])
+    asked_in_words = request.constraint.otherwise if request.constraint and not dialect.schemas else ""
     if prompt is None:
-        call["messages"] = chat_messages(spec, request)
+        messages = chat_messages(spec, request)
+        if asked_in_words:
+            messages[-1] = {**messages[-1], "content": f"{messages[-1]['content']}\n\n{asked_in_words}"}
+        call["messages"] = messages
         if spec.chat_template:
             extra["chat_template"] = spec.chat_template
         if spec.chat_template_kwargs:
@@ -88,7 +92,7 @@ def arguments(spec: ModelSpec, request: Request, prompt: str | None, dialect: Di
         ):  # the beginning of the answer; servers of open models go on with it
             extra |= {"add_generation_prompt": False, "continue_final_message": True}
     else:
-        call["prompt"] = prompt
+        call["prompt"] = f"{prompt}\n\n{asked_in_words}" if asked_in_words else prompt
 
     if request.options:
         max_tokens = 1 if dialect.top_logprobs else _TEXT_CHOICE_TOKENS

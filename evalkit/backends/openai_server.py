@@ -23,6 +23,7 @@ from evalkit.types import Completion, EngineError, Failure, Prepared
 _PROBE_TIMEOUT_S = 60.0  # several attempts to connect fit in
 _PROBE_ATTEMPTS = 3
 _CONNECT_TIMEOUT_S = 10.0
+_LATE_RETRIES = 2
 _FILLS_IN_DEFAULTS = {"vllm", "sglang"}  # `owned_by` of servers that apply generation_config.json
 _backoff = tenacity.wait_random_exponential(multiplier=0.5, max=60)
 
@@ -85,10 +86,20 @@ class Server:
             self._not_before = max(self._not_before, loop.time() + asked)
             return asked + random.uniform(0, min(1.0, asked / 4))
 
+        late = 0
+
+        def again(error: BaseException) -> bool:
+            """Late replies are asked for anew a few times only: each may have been written, and paid for, all the same."""
+            nonlocal late
+            if isinstance(error, TimeoutError):
+                late += 1
+                return late <= _LATE_RETRIES
+            return is_transient(error)
+
         retrying = tenacity.AsyncRetrying(
             stop=tenacity.stop_after_attempt(self._spec.max_retries + 1),
             wait=wait_s,
-            retry=tenacity.retry_if_exception(is_transient),
+            retry=tenacity.retry_if_exception(again),
             reraise=True,
         )
         try:

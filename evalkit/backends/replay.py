@@ -45,9 +45,9 @@ class Replay:
     def start(self, progress: Progress) -> None:
         """Nothing to load."""
 
-    def stream(self, prepared: Iterable[Prepared]) -> Iterator[tuple[Prepared, Completion]]:
+    def stream(self, prepared: Iterable[Prepared | None]) -> Iterator[tuple[Prepared, Completion]]:
         """Hand out what was recorded."""
-        for one in prepared:
+        for one in filter(None, prepared):
             found = self._find(one.request)
             if isinstance(found, Failure):
                 yield one, Completion("", finish_reason="error", failure=found)

@@ -115,12 +115,12 @@ class TransformersBackend:
             where=local.where,
         )
 
-    def stream(self, prepared: Iterable[Prepared]) -> Iterator[tuple[Prepared, Completion]]:
+    def stream(self, prepared: Iterable[Prepared | None]) -> Iterator[tuple[Prepared, Completion]]:
         """Answer requests batch by batch."""
         self.start(Silent())
         assert self._engine is not None
         size = int(self._local.spec.engine.get("batch_size", _BATCH_SIZE))
-        source = iter(prepared)
+        source = filter(None, prepared)
         while window := list(itertools.islice(source, _WINDOW * size)):
             for batch in _batches(window, size, self._engine):
                 yield from self._answer(batch)

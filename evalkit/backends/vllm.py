@@ -123,14 +123,14 @@ class VllmBackend:
         if self._engine is None:
             self._load(self.models[0])
 
-    def stream(self, prepared: Iterable[Prepared]) -> Iterator[tuple[Prepared, Completion]]:
+    def stream(self, prepared: Iterable[Prepared | None]) -> Iterator[tuple[Prepared, Completion]]:
         """Answer requests as they land. Models whose weights are not loaded are answered after the others."""
         later: dict[str, list[Prepared]] = {}
         if self._engine is None:
             self._load(self.models[0])
 
         def loaded() -> Iterator[Prepared]:
-            for one in prepared:
+            for one in filter(None, prepared):
                 if self._weights_of(one.request.model) == self._weights:
                     yield one
                 else:

@@ -17,7 +17,7 @@ from evalkit.examining.marking import Said, exam_record
 from evalkit.judging import Pair, check_judge
 from evalkit.judging.verdicts import POINTS
 from evalkit.reading import read_pairs
-from evalkit.types import Completion, Example, ExamRecord, InputError, Message, Progress, Silent, Verdict
+from evalkit.types import Completion, Example, ExamRecord, InputError, Message, Progress, Silent, Verdict, Winner
 
 
 def take_exam(
@@ -85,7 +85,7 @@ def _pairs(judge: JudgeSpec, items: Sequence[Labelled], journal: Journal, progre
 
 def _preference(item: Labelled, verdicts: Sequence[Verdict]) -> Said:
     """The mean over the orders; nothing where any of them could not be read."""
-    winners = [verdict.winner for verdict in verdicts if verdict.winner is not None]
+    winners: list[Winner] = [verdict.winner for verdict in verdicts if verdict.winner is not None]
     if len(winners) < len(verdicts) or not winners:
         return Said(item, failure=next((one.failure for one in verdicts if one.failure is not None), None))
     preference = 1 - sum(POINTS[winner] for winner in winners) / len(winners)

@@ -6,10 +6,11 @@ Pure: no engine in here. The schedule sends the requests to whichever backend se
 from evalkit.judging.cost import foreseen, remaining, spent, told
 from evalkit.judging.exams import exam_folders, find_exam, save_exam
 from evalkit.judging.grading import grade_request, read_grade
+from evalkit.judging.health import examined_result
 from evalkit.judging.identity import judge_hash
 from evalkit.judging.prompts import ORDERS, JudgeRequest, judge_requests
 from evalkit.judging.reader import Landed, Pair, PairReader
-from evalkit.judging.results import judge_result
+from evalkit.judging.results import judge_result, prompt_scores
 from evalkit.judging.rubrics import check_judge
 from evalkit.judging.verdicts import read_verdict
 
@@ -22,11 +23,13 @@ __all__ = [
     "check_judge",
     "exam_folders",
     "find_exam",
+    "examined_result",
     "foreseen",
     "grade_request",
     "judge_hash",
     "judge_requests",
     "judge_result",
+    "prompt_scores",
     "read_grade",
     "read_verdict",
     "remaining",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -11,6 +12,7 @@ from evalkit.judging.verdicts import POINTS
 from evalkit.statistics import win_rate
 from evalkit.types import Exam, JudgeResult
 
+_ITEM = ["suite", "task", "id"]
 _MANY_FLIPS = 0.2
 _ONE_SIDED = 0.6
 _ENOUGH = 20
@@ -20,27 +22,25 @@ _ENOUGH = 20
 def judge_result(name: str, verdicts: pd.DataFrame, *, level: float, exam: Exam = "none") -> JudgeResult:
     """What one judge's verdicts add up to.
 
-    verdicts: the columns of `records.verdicts_frame`, of this judge only. A prompt counts when both its orders were
-    read, with the mean of the two: 1 where both prefer tuned, 0.5 for ties and for a flip. Otherwise it is unscored.
+    verdicts: the columns of `records.verdicts_frame`, of this judge only; readings of one question again are left out. A
+    prompt counts when every order that was asked of it was read, with the mean of their scores: 1 where both prefer
+    tuned, 0.5 for ties and for a flip; of annotations that hold a probability, that. Otherwise it is unscored.
 
     order_flip_rate: the share of read prompts where one order preferred base and the other tuned. first_slot_rate: of
     the verdicts on read prompts that named a winner, the share that named the answer shown first; a fair judge has 0.5
     whoever is better, since each prompt shows both first. None where there is nothing to take a share of.
     """
-    winners = verdicts.drop_duplicates(["suite", "task", "id", "order"], keep="last").pivot(
-        index=["suite", "task", "id"], columns="order", values="winner"
-    )
-    winners = winners.reindex(columns=["base_first", "tuned_first"])
-    read = winners.dropna()
-    n, unscored = len(read), len(winners) - len(read)
-    # Tuned's points, shape (n, 2): in the order base first, tuned first.
-    points = np.array([[POINTS[winner] for winner in row] for row in read.to_numpy()], dtype=float).reshape(n, 2)
-    scores = points.mean(axis=1)
-
-    flips = float(np.mean(np.abs(points[:, 0] - points[:, 1]) == 1)) if n else None
-    decided = int(np.count_nonzero(points != 0.5))
-    named_first = int(np.count_nonzero(points[:, 0] == 0) + np.count_nonzero(points[:, 1] == 1))
-    first_slot = named_first / decided if decided else None
+    points = _points(verdicts)
+    read = points.dropna()
+    n, unscored = len(read), len(points) - len(read)
+    scores = read.mean(axis=1).to_numpy()
+    flips, decided, first_slot = None, 0, None
+    if set(read.columns) == {"base_first", "tuned_first"} and n:
+        base_first, tuned_first = read["base_first"].to_numpy(), read["tuned_first"].to_numpy()
+        flips = float(np.mean(np.abs(base_first - tuned_first) == 1))
+        decided = int(np.count_nonzero(base_first != 0.5) + np.count_nonzero(tuned_first != 0.5))
+        named_first = int(np.count_nonzero(base_first < 0.5) + np.count_nonzero(tuned_first > 0.5))
+        first_slot = named_first / decided if decided else None
 
     return JudgeResult(
         name=name,
@@ -55,6 +55,24 @@ def judge_result(name: str, verdicts: pd.DataFrame, *, level: float, exam: Exam 
         exam=exam,
         cautions=tuple(_cautions(n, unscored, flips, decided, first_slot, exam)),
     )
+
+
+def prompt_scores(verdicts: pd.DataFrame) -> pd.Series:
+    """Tuned's score in [0, 1] of each prompt that was read in every order asked, by (suite, task, id)."""
+    return _points(verdicts).dropna().mean(axis=1)
+
+
+def _points(verdicts: pd.DataFrame) -> pd.DataFrame:
+    """Tuned's points by prompt (rows) and order (columns); NaN where a verdict could not be read."""
+    asked = verdicts.loc[verdicts["repeat"] == 0, :] if "repeat" in verdicts else verdicts
+    asked = asked.drop_duplicates([*_ITEM, "order"], keep="last")
+    named = asked["winner"].map(lambda winner: POINTS.get(winner, math.nan)).astype(float)
+    points = asked["score"].astype(float).where(named.notna() & asked["score"].notna(), named)
+    wide = asked.assign(points=points).pivot(index=_ITEM, columns="order", values="points")
+    if {"base_first", "tuned_first"} & set(wide.columns):
+        # Both orders belong to a pair, even where all of one were lost.
+        wide = wide.reindex(columns=["base_first", "tuned_first"])
+    return wide
 
 
 def _cautions(

@@ -1,6 +1,7 @@
 """Pure functions: arrays in, an `Estimate` out. Nothing here knows of files, models or policies."""
 
 from evalkit.statistics.agreement import agreement_between, agreement_rate, agreement_with, cohens_kappa
+from evalkit.statistics.alpaca_eval import alpaca_eval_length_controlled
 from evalkit.statistics.budgets import log_spaced, score_within
 from evalkit.statistics.calibration import (
     brier_scores,
@@ -11,6 +12,7 @@ from evalkit.statistics.calibration import (
 from evalkit.statistics.cautions import ENOUGH, TOO_FEW, rests_on_too_few, too_few
 from evalkit.statistics.diversity import distinct_difference, distinct_n
 from evalkit.statistics.judging import win_rate
+from evalkit.statistics.length_control import length_controlled
 from evalkit.statistics.missing import widened_difference, worst_case
 from evalkit.statistics.paired import paired_difference
 from evalkit.statistics.passes import pass_at_k
@@ -27,6 +29,7 @@ __all__ = [
     "agreement_between",
     "agreement_rate",
     "agreement_with",
+    "alpaca_eval_length_controlled",
     "brier_scores",
     "calibration_gaps",
     "clopper_pearson",
@@ -35,6 +38,7 @@ __all__ = [
     "distinct_difference",
     "distinct_n",
     "expected_calibration_error",
+    "length_controlled",
     "linearised_ratio",
     "log_spaced",
     "macro_average",

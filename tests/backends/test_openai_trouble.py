@@ -135,7 +135,9 @@ def test_a_slow_reply_times_out_while_others_go_on():
     assert [answer.text for answer in by_id.values()] == ["ok"] * 5
     assert kind(slow) == "timeout" and slow.failure is not None and slow.failure.retryable
     assert "timeout_s" in slow.failure.hint and "m.yaml" in slow.failure.hint
-    assert len(api.calls) == 6  # a reply that was too slow is not paid for twice
+    assert (
+        len(api.calls) == 8
+    )  # a reply that was too slow may be paid for again, so it is asked for twice more and no further
 
 
 def test_a_prompt_that_is_too_long_fails_alone():

@@ -1,0 +1,124 @@
+"""How far a judge's verdicts can be believed, measured on the very run: repeats, lengths, what it could not read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from evalkit.judging.family import self_preference
+from evalkit.judging.results import judge_result, prompt_scores
+from evalkit.statistics import clopper_pearson, length_controlled, paired_difference
+from evalkit.types import JudgeRecord, JudgeResult, ModelRecord
+
+_ENOUGH = 20
+_CONSISTENT = 0.9
+_UNEVEN = 0.05
+_LEAST_MASS = 0.8
+_ITEM = ["suite", "task", "id"]
+
+
+def examined_result(
+    record: JudgeRecord,
+    verdicts: pd.DataFrame,
+    samples: pd.DataFrame,
+    models: Mapping[str, ModelRecord],
+    *,
+    level: float,
+    min_agreement: float,
+    max_unscored: float = 0.02,
+    seed: int = 0,
+) -> JudgeResult:
+    """One judge's win rate with everything that is known of the judge.
+
+    verdicts: of this judge only, repeats included. samples: of all arms, as `records.samples_frame` gives them.
+    models: by arm; `record.against` is among them. min_agreement, max_unscored: what its exam must show.
+    """
+    first = verdicts.loc[verdicts["repeat"] == 0, :]
+    standing = record.exam.standing(min_agreement, max_unscored) if record.exam else "none"
+    result = judge_result(record.name, first, level=level, exam=standing)
+    scores = prompt_scores(first)
+    lengths = _length_differences(samples, record.against)
+    controlled = None
+    joined = scores.to_frame("score").join(lengths.rename("length"), how="inner").dropna()
+    if len(joined) >= _ENOUGH:
+        rng = np.random.default_rng(seed)
+        controlled = length_controlled(joined["score"].to_numpy(), joined["length"].to_numpy(), level=level, rng=rng)
+    consistent, asked_again = _consistency(verdicts)
+    graded = first.loc[first["base_grade"].notna() & first["tuned_grade"].notna(), :]
+    difference = None
+    if len(graded):
+        difference = paired_difference(graded["base_grade"].to_numpy(), graded["tuned_grade"].to_numpy(), level=level)
+    mass = first["mass"].dropna()
+    result = replace(
+        result,
+        kind=record.kind,
+        jury=record.jury,
+        against=record.against,
+        mean_difference=difference,
+        length_controlled=controlled,
+        repeat_consistency=clopper_pearson(consistent, asked_again, level=level) if asked_again else None,
+        repeats_n=asked_again,
+        unscored_by=_unscored_by(first),
+        mass=float(mass.mean()) if len(mass) else None,
+        examined=record.exam,
+        anchors=record.anchors,
+        cost=record.cost,
+    )
+    return replace(result, cautions=(*result.cautions, *_cautions(result, record, models)))
+
+
+def _length_differences(samples: pd.DataFrame, against: str) -> pd.Series:
+    """Characters of tuned's first answer - the other's, by item."""
+    mine = samples.loc[(samples["sample"] == 0) & samples["arm"].isin([against, "tuned"]), [*_ITEM, "arm", "text"]]
+    lengths = mine.assign(length=mine["text"].str.len(), arm=mine["arm"].astype(str))
+    wide = lengths.astype(dict.fromkeys(_ITEM, str)).pivot(index=_ITEM, columns="arm", values="length")
+    if not {against, "tuned"} <= set(wide.columns):
+        return pd.Series(dtype=float)
+    return (wide["tuned"] - wide[against]).astype(float)
+
+
+def _consistency(verdicts: pd.DataFrame) -> tuple[int, int]:
+    """How many questions were answered alike when asked again, of how many that were read both times."""
+    again = verdicts.loc[verdicts["repeat"] > 0, :].dropna(subset=["winner"])
+    first = verdicts.loc[verdicts["repeat"] == 0, :].dropna(subset=["winner"])
+    both = again.merge(first, on=[*_ITEM, "order"], suffixes=("", "_first"))
+    return int((both["winner"] == both["winner_first"]).sum()), len(both)
+
+
+def _unscored_by(first: pd.DataFrame) -> dict[str, float]:
+    """The share of unscored verdicts by the arm that stood first; where the order is unknown or none, nothing."""
+    shares: dict[str, float] = {}
+    for order, arm in (("base_first", "base"), ("tuned_first", "tuned")):
+        mine = first.loc[first["order"] == order, "winner"]
+        if len(mine):
+            shares[arm] = float(mine.isna().mean())
+    return shares
+
+
+def _cautions(result: JudgeResult, record: JudgeRecord, models: Mapping[str, ModelRecord]) -> Iterator[str]:
+    base, tuned = models.get(record.against), models.get("tuned")
+    if record.model is not None and base is not None and tuned is not None:
+        said = self_preference(record.model, base, tuned)
+        if said:
+            yield said
+    again = result.repeat_consistency
+    if again is not None and again.n >= _ENOUGH and again.value < _CONSISTENT:
+        yield f"asked the same again, it answers alike in {100 * again.value:.0f} % of cases"
+    shares = result.unscored_by
+    if len(shares) == 2 and abs(shares["base"] - shares["tuned"]) > _UNEVEN:
+        arm = max(shares, key=lambda one: shares[one])
+        yield f"more verdicts are unscored where {arm} stands first: {100 * shares[arm]:.1f} %"
+    if result.mass is not None and result.mass < _LEAST_MASS:
+        yield f"the grades of its scale have a probability of {result.mass:.2f} together: it wants to write something else"
+    anchors = result.anchors
+    if anchors is not None and anchors.drifted:
+        yield (
+            f"the API may have changed: {anchors.changed} of {anchors.n} stored verdicts differ from those of "
+            f"{anchors.since}, and {anchors.noise} of {anchors.noise_n} differed then between two readings"
+        )
+    controlled = result.length_controlled
+    if controlled is not None and not controlled.supported:
+        yield "hardly any two answers are of about equal length: the length-controlled win rate is an extrapolation"

@@ -1,0 +1,103 @@
+"""A win rate with the answers' lengths held equal, and an interval that knows its coefficients were estimated."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from evalkit.types import Estimate, LengthControl
+
+_LEAST = 20
+_NEAR = 0.25  # |tanh| up to which two answers count as about equally long
+_RIDGE = 1e-2  # keeps a resample in which all wins stand on one side from running off to infinity
+_STEPS = 30
+
+
+def length_controlled(
+    scores: ArrayLike,
+    length_difference: ArrayLike,
+    *,
+    level: float = 0.95,
+    rng: np.random.Generator,
+    rounds: int = 1000,
+) -> LengthControl:
+    """Tuned's win rate at equal length: logistic in tanh of the standardised length difference, read at zero.
+
+    scores: shape (n,), in [0, 1], one a prompt. length_difference: shape (n,), tuned - base, in characters. The interval
+    and se come from a prompt bootstrap of the whole fit, standardisation included, by percentiles. (AlpacaEval's own
+    standard error takes the coefficients as known.) supported: at least ten prompts, and 5 %, have answers of about equal
+    length; else the value is an extrapolation. Scores or lengths without variation, or fewer than 20 prompts: no interval.
+    Raises ValueError where shapes differ or scores lie outside [0, 1].
+    Source: Dubois et al. 2024, arXiv:2404.04475, without its instruction difficulty.
+    """
+    y, d = np.asarray(scores, dtype=float), np.asarray(length_difference, dtype=float)
+    if y.ndim != 1 or y.shape != d.shape:
+        raise ValueError(f"scores {y.shape} and length_difference {d.shape}: must both be (n,)")
+    if not ((y >= 0) & (y <= 1)).all():
+        raise ValueError("scores must lie in [0, 1]; leave unscored prompts out")
+    n = y.size
+    method = f"logistic in tanh of length, bootstrap of {rounds} fits by prompt"
+    reason = ""
+    if n < _LEAST:
+        reason = f"no interval: {n} prompts, and length control needs {_LEAST}"
+    elif np.ptp(y) == 0:
+        reason = "no interval: every prompt scores the same, so that length can explain nothing"
+    elif np.ptp(d) == 0:
+        reason = "no interval: every length difference is the same, so that none can be held equal"
+    if reason:
+        nothing = Estimate(math.nan, None, None, None, level, method, n, (reason,))
+        return LengthControl(nothing, nothing, supported=False)
+    whole = np.ones((1, n))
+    intercept, slope = _fits(y, d, whole)[0]
+    # A fit of a resample is a fit with each prompt weighted by how often it was drawn.
+    weights = rng.multinomial(n, np.full(n, 1 / n), size=rounds).astype(float)
+    fits = _fits(y, d, weights)
+    tails = [(1 - level) / 2, (1 + level) / 2]
+    rates = _logistic(fits[:, 0])
+    low, high = np.quantile(rates, tails)
+    slope_low, slope_high = np.quantile(fits[:, 1], tails)
+    near = int((np.abs(_features(d, whole)[0]) <= _NEAR).sum())
+    supported = near >= max(10, 0.05 * n)
+    cautions = () if supported else (f"only {near} of {n} prompts have answers of about equal length: extrapolated",)
+    value = float(_logistic(np.array(intercept)))
+    return LengthControl(
+        Estimate(value, float(rates.std(ddof=1)), float(low), float(high), level, method, n, cautions),
+        Estimate(
+            float(slope), float(fits[:, 1].std(ddof=1)), float(slope_low), float(slope_high), level, method, n, cautions
+        ),
+        supported=supported,
+    )
+
+
+def _features(d: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Tanh of the differences over their standard deviation in each (weighted) sample; shape (rounds, n)."""
+    total = weights.sum(axis=1, keepdims=True)
+    mean = (weights @ d)[:, None] / total
+    variance = (weights * (d - mean) ** 2).sum(axis=1, keepdims=True) / np.maximum(total - 1, 1)
+    return np.tanh(d / np.sqrt(np.where(variance > 0, variance, 1.0)))
+
+
+def _fits(y: np.ndarray, d: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Intercept and slope of each weighted sample, by Newton's method with a slight ridge; shape (rounds, 2)."""
+    z = _features(d, weights)
+    beta = np.zeros((len(weights), 2))
+    for _ in range(_STEPS):
+        p = _logistic(beta[:, :1] + beta[:, 1:] * z)
+        residual, curvature = weights * (y - p), weights * p * (1 - p)
+        gradient = np.stack([residual.sum(1), (residual * z).sum(1)], axis=1) - _RIDGE * beta
+        a, b, c = curvature.sum(1) + _RIDGE, (curvature * z).sum(1), (curvature * z * z).sum(1) + _RIDGE
+        determinant = a * c - b * b
+        step = np.stack([c * gradient[:, 0] - b * gradient[:, 1], a * gradient[:, 1] - b * gradient[:, 0]], axis=1)
+        step /= determinant[:, None]
+        # A full step from far away overshoots where the curve is flat.
+        step *= np.minimum(1.0, 4.0 / np.maximum(np.abs(step).max(axis=1, keepdims=True), 1e-12))
+        beta += step
+        if np.abs(step).max() < 1e-8:
+            break
+    return beta
+
+
+def _logistic(x: np.ndarray) -> np.ndarray:
+    return np.exp(-np.logaddexp(0, -x))
