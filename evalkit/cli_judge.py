@@ -2,8 +2,80 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
 app = typer.Typer(
     no_args_is_help=True, rich_markup_mode="markdown", help="Examine a judge, attack it, correct it with labels."
 )
+
+PASSED, FAILED, INCOMPLETE = 0, 1, 4
+
+
+@app.callback()
+def _judge() -> None:
+    """Examine a judge, attack it, correct it with labels."""
+
+
+@app.command(
+    epilog="**Exit codes**: 0 passed; 1 failed; 2 bad input; 4 incomplete: too much of what people labelled is unscored."
+)
+def exam(
+    judge: Annotated[str, typer.Argument(metavar="JUDGE", help="A built-in judge, or a YAML file.")],
+    labels: Annotated[
+        Path,
+        typer.Option(
+            "--labels",
+            "-l",
+            metavar="FILE",
+            help="What people said: JSONL or CSV rows with id, prompt, first, second and label (first, second or tie), or "
+            "`labels` of several people; for a judge that grades one answer: response, and label (pass or fail).",
+        ),
+    ],
+    policy: Annotated[
+        Path | None,
+        typer.Option("--policy", "-p", metavar="PATH", help="Whose mark must be reached. Default: the default policy."),
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", "-n", min=1, metavar="N", help="Only a seeded random sample of N labels.")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of that sample.")] = 0,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="DIR",
+            help="Store the exam here too. In a folder `exams` beside the judge's file every run of that judge finds it.",
+        ),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON to stdout instead of a table.")] = False,
+) -> None:
+    """Have JUDGE read what people labelled, in both orders, and say whether it agrees with them well enough to decide.
+
+    It passes when the lower end of its agreement reaches `judge.exam.min_agreement` of the policy. The exam is stored
+    under the judge's hash: another rubric, model or setting is another judge, which has taken none.
+    """
+    from evalkit.cache import cache_folder
+    from evalkit.catalog import find_judge
+    from evalkit.config import PolicySpec
+    from evalkit.examining import take_exam
+    from evalkit.inputs import policy_spec
+    from evalkit.interrupted import resumable
+    from evalkit.judging import save_exam
+    from evalkit.report.exam import outcome, print_exam
+    from evalkit.report.progress import LiveProgress
+
+    spec = find_judge(judge, asked_by="JUDGE")
+    rule = policy_spec(policy) if policy is not None else PolicySpec()
+    with resumable(), LiveProgress() as progress:
+        record = take_exam(spec, labels, limit=limit, seed=seed, level=rule.level, progress=progress)
+    verdict = outcome(record, rule)
+    # An engine that died says nothing of the judge, and must not take the place of an exam that it has passed.
+    if record.n and not (verdict == "INCOMPLETE" and record.unanswered):
+        for folder in (cache_folder() / "exams", *([out] if out is not None else [])):
+            save_exam(record, folder)
+    print_exam(record, rule, json=json)
+    raise typer.Exit({"PASSED": PASSED, "FAILED": FAILED}.get(verdict, INCOMPLETE))

@@ -4,6 +4,7 @@ Pure: no engine in here. The schedule sends the requests to whichever backend se
 """
 
 from evalkit.judging.cost import foreseen, remaining, spent, told
+from evalkit.judging.exams import exam_folders, find_exam, save_exam
 from evalkit.judging.grading import AnswerReader, Mark
 from evalkit.judging.health import examined_result
 from evalkit.judging.identity import judge_hash, jury_hash, rubric_hash
@@ -23,6 +24,8 @@ __all__ = [
     "Pair",
     "PairReader",
     "check_judge",
+    "exam_folders",
+    "find_exam",
     "examined_result",
     "foreseen",
     "judge_hash",
@@ -34,6 +37,7 @@ __all__ = [
     "read_verdict",
     "remaining",
     "rubric_hash",
+    "save_exam",
     "spent",
     "told",
 ]

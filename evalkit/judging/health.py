@@ -28,15 +28,16 @@ def examined_result(
     *,
     level: float,
     min_agreement: float,
+    max_unscored: float = 0.02,
     seed: int = 0,
 ) -> JudgeResult:
     """One judge's win rate with everything that is known of the judge.
 
     verdicts: of this judge only, repeats included. samples: of all arms, as `records.samples_frame` gives them.
-    models: by arm; `record.against` is among them. min_agreement: what its exam must show.
+    models: by arm; `record.against` is among them. min_agreement, max_unscored: what its exam must show.
     """
     first = verdicts.loc[verdicts["repeat"] == 0, :]
-    standing = record.exam.standing(min_agreement) if record.exam else "none"
+    standing = record.exam.standing(min_agreement, max_unscored) if record.exam else "none"
     result = judge_result(record.name, first, level=level, exam=standing)
     scores = prompt_scores(first)
     lengths = _length_differences(samples, record.against)

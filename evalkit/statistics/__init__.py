@@ -1,5 +1,6 @@
 """Pure functions: arrays in, an `Estimate` out. Nothing here knows of files, models or policies."""
 
+from evalkit.statistics.agreement import agreement_between, agreement_rate, agreement_with, cohens_kappa
 from evalkit.statistics.alpaca_eval import alpaca_eval_length_controlled
 from evalkit.statistics.budgets import log_spaced, score_within
 from evalkit.statistics.calibration import (
@@ -27,10 +28,14 @@ from evalkit.statistics.votes import maj_at_k
 __all__ = [
     "ENOUGH",
     "TOO_FEW",
+    "agreement_between",
+    "agreement_rate",
+    "agreement_with",
     "alpaca_eval_length_controlled",
     "brier_scores",
     "calibration_gaps",
     "clopper_pearson",
+    "cohens_kappa",
     "detectable_difference",
     "distinct_difference",
     "distinct_n",
