@@ -37,6 +37,8 @@ from evalkit.inputs import (
     with_pools,
 )
 from evalkit.judging import exam_folders, find_exam, judge_hash
+from evalkit.labelling import draw as draw_to_label
+from evalkit.labelling import labels_of, read_rows
 from evalkit.provenance import hardware, versions
 from evalkit.records import of_both_arms, read_table, samples_frame, verdicts_frame, with_overlaps
 from evalkit.report.files import read_manifest, write_run
@@ -275,6 +277,28 @@ def load(folder: str | Path, *, policy: str | Path | PolicySpec | None = None) -
         _check_terms(chosen, standing(manifest.suites, manifest.graders, chosen))
         manifest = dataclasses.replace(manifest, policy=chosen.model_dump(mode="json"))
     return _decide(manifest, chosen, read_table(folder / "samples.parquet"), folder)
+
+
+def with_labels(run: Run, files: Sequence[Path], judge: str | None = None) -> Run:
+    """A stored run with what people said of some of its pairs, decided anew. Raises InputError for labels not of its draw."""
+    rows = [row for path in files for row in read_rows(path)]
+    if not rows:
+        raise InputError(f"{files[0]}: holds no row; draw some with: evalkit judge label-next")
+    drawn = draw_to_label(run.manifest, run.verdicts, judge or rows[0].judge, seed=rows[0].seed)
+    labels = labels_of(drawn, rows)
+    if not labels:
+        raise InputError(f"{files[0]}: nobody has filled in the column `label`: write first, second or tie")
+    cautions = run.manifest.cautions
+    if len(labels) < len(rows):
+        cautions += (
+            f"{len(rows) - len(labels)} of {len(rows)} pairs drawn were not labelled; they count as if at random",
+        )
+    records = tuple(
+        dataclasses.replace(record, labels=labels) if record.name == drawn.judge else record
+        for record in run.manifest.judges
+    )
+    manifest = dataclasses.replace(run.manifest, judges=records, cautions=tuple(dict.fromkeys(cautions)))
+    return _decide(manifest, run.policy, run.table, run.folder)
 
 
 def run_one(

@@ -89,7 +89,9 @@ def _gates(comparison: Comparison, policy: PolicySpec) -> Iterator[Gate]:
             yield replace(_advisory(gate) if pool.advisory else gate, kind="pool")
     for judge in comparison.judges:
         if judge.win_rate is not None:
-            yield _judge_gate(judge, judge.win_rate, policy)
+            # Where people have labelled enough pairs, what they correct the judge to is what counts.
+            usable = judge.corrected is not None and judge.corrected.low is not None
+            yield _judge_gate(judge, judge.corrected if usable and judge.corrected else judge.win_rate, policy)
 
 
 def _advisory(gate: Gate) -> Gate:
@@ -129,7 +131,9 @@ def _judge_gate(judge: JudgeResult, win_rate: Estimate, policy: PolicySpec) -> G
         allowed = f"{100 * policy.judge.max_unscored:g} %"
         reason = f"judge {judge.name}: {judge.unscored} of {total} pairs unscored, and the policy allows {allowed}"
         gate = replace(gate, verdict="inconclusive", reason=reason, more_items_needed=None)
-    if judge.exam != "passed":
+    if judge.jury is not None:
+        gate = replace(gate, required=False, reason=f"{gate.reason} (a member of jury {judge.jury})")
+    elif judge.exam != "passed":
         gate = replace(gate, required=False, reason=f"{gate.reason} (advisory: no passed exam)")
     return gate
 

@@ -10,8 +10,8 @@ import pandas as pd
 
 from evalkit.judging.family import self_preference
 from evalkit.judging.results import judge_result, prompt_scores
-from evalkit.statistics import clopper_pearson, length_controlled, paired_difference
-from evalkit.types import JudgeRecord, JudgeResult, ModelRecord
+from evalkit.statistics import clopper_pearson, length_controlled, paired_difference, ppi_mean_drawn
+from evalkit.types import Estimate, JudgeRecord, JudgeResult, ModelRecord
 
 _ENOUGH = 20
 _CONSISTENT = 0.9
@@ -46,6 +46,7 @@ def examined_result(
     if len(joined) >= _ENOUGH:
         rng = np.random.default_rng(seed)
         controlled = length_controlled(joined["score"].to_numpy(), joined["length"].to_numpy(), level=level, rng=rng)
+    corrected = _corrected(record, scores, level)
     consistent, asked_again = _consistency(verdicts)
     graded = first.loc[first["base_grade"].notna() & first["tuned_grade"].notna(), :]
     difference = None
@@ -63,11 +64,27 @@ def examined_result(
         repeats_n=asked_again,
         unscored_by=_unscored_by(first),
         mass=float(mass.mean()) if len(mass) else None,
+        corrected=corrected,
+        labels=len(record.labels),
         examined=record.exam,
         anchors=record.anchors,
         cost=record.cost,
     )
     return replace(result, cautions=(*result.cautions, *_cautions(result, record, models)))
+
+
+def _corrected(record: JudgeRecord, scores: pd.Series, level: float) -> Estimate | None:
+    """The win rate with people's labels; None without any."""
+    if not record.labels:
+        return None
+    places = {place: i for i, place in enumerate(scores.index)}
+    held = [label for label in record.labels if (label.suite, label.task, label.id) in places]
+    drawn = [places[label.suite, label.task, label.id] for label in held]
+    values, probabilities = [label.value for label in held], [label.probability for label in held]
+    estimate = ppi_mean_drawn(scores.to_numpy(), drawn, values, probabilities, level=level)
+    if estimate.low is None or estimate.high is None:
+        return estimate
+    return replace(estimate, low=max(0.0, estimate.low), high=min(1.0, estimate.high))
 
 
 def _length_differences(samples: pd.DataFrame, against: str) -> pd.Series:

@@ -11,6 +11,7 @@ from evalkit.statistics.calibration import (
 )
 from evalkit.statistics.cautions import ENOUGH, TOO_FEW, rests_on_too_few, too_few
 from evalkit.statistics.diversity import distinct_difference, distinct_n
+from evalkit.statistics.drawing import drawing_order, drawing_shares, inclusion_probabilities
 from evalkit.statistics.judging import win_rate
 from evalkit.statistics.length_control import length_controlled
 from evalkit.statistics.missing import widened_difference, worst_case
@@ -18,6 +19,7 @@ from evalkit.statistics.paired import paired_difference
 from evalkit.statistics.passes import pass_at_k
 from evalkit.statistics.planning import detectable_difference, more_items_needed, sample_size
 from evalkit.statistics.pooling import macro_average, pooled
+from evalkit.statistics.prediction_powered import ppi_mean, ppi_mean_drawn
 from evalkit.statistics.rates import clopper_pearson, mcnemar_exact
 from evalkit.statistics.ratios import linearised_ratio, ratio_difference, ratio_of_totals
 from evalkit.statistics.tango import tango_interval
@@ -37,7 +39,10 @@ __all__ = [
     "detectable_difference",
     "distinct_difference",
     "distinct_n",
+    "drawing_order",
+    "drawing_shares",
     "expected_calibration_error",
+    "inclusion_probabilities",
     "length_controlled",
     "linearised_ratio",
     "log_spaced",
@@ -49,6 +54,8 @@ __all__ = [
     "paired_difference",
     "pass_at_k",
     "pooled",
+    "ppi_mean",
+    "ppi_mean_drawn",
     "ratio_difference",
     "ratio_of_totals",
     "rests_on_too_few",

@@ -26,7 +26,7 @@ def length_controlled(
     """Tuned's win rate at equal length: logistic in tanh of the standardised length difference, read at zero.
 
     scores: shape (n,), in [0, 1], one a prompt. length_difference: shape (n,), tuned - base, in characters. The interval
-    and se come from a prompt bootstrap of the whole fit, standardisation included, by percentiles. (AlpacaEval's own
+    and se come from a prompt bootstrap of the whole fit, standardisation included; normal on the scale of log odds. (AlpacaEval's own
     standard error takes the coefficients as known.) supported: at least ten prompts, and 5 %, have answers of about equal
     length; else the value is an extrapolation. Scores or lengths without variation, or fewer than 20 prompts: no interval.
     Raises ValueError where shapes differ or scores lie outside [0, 1].
@@ -54,10 +54,13 @@ def length_controlled(
     # A fit of a resample is a fit with each prompt weighted by how often it was drawn.
     weights = rng.multinomial(n, np.full(n, 1 / n), size=rounds).astype(float)
     fits = _fits(y, d, weights)
-    tails = [(1 - level) / 2, (1 + level) / 2]
+    from scipy.special import ndtri
+
+    half = float(ndtri((1 + level) / 2)) * fits.std(axis=0, ddof=1)
+    # On the scale of log odds, where estimates are about normal, and then back.
+    low, high = _logistic(intercept + np.array([-half[0], half[0]]))
     rates = _logistic(fits[:, 0])
-    low, high = np.quantile(rates, tails)
-    slope_low, slope_high = np.quantile(fits[:, 1], tails)
+    slope_low, slope_high = slope - half[1], slope + half[1]
     near = int((np.abs(_features(d, whole)[0]) <= _NEAR).sum())
     supported = near >= max(10, 0.05 * n)
     cautions = () if supported else (f"only {near} of {n} prompts have answers of about equal length: extrapolated",)

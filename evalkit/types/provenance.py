@@ -89,11 +89,25 @@ class SuiteRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Label:
+    """What a person said of one pair: `value` is tuned's, 1 better, 0 worse, 0.5 neither.
+
+    probability: with which the pair was drawn to be labelled; without it no estimate may rest on the label.
+    """
+
+    suite: str
+    task: str
+    id: str
+    value: float
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
 class JudgeRecord:
     """Who graded: `hash` covers model fingerprint, settings, rubric and orders; `rubric_hash` the rubric alone.
 
     exam: the one it took, if any; whether that is enough is the policy's to say. jury: the jury it sits in.
-    A jury itself has no model of its own: `members` names its judges, and `combine` says how they become one.
+    labels: what people said of its pairs in this run. A jury itself has no model of its own: `members` names its judges, and `combine` says how they become one.
     """
 
     name: str
@@ -109,20 +123,7 @@ class JudgeRecord:
     combine: Literal["vote", "mean"] = "vote"
     anchors: Anchors | None = None
     cost: JudgeCost | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Label:
-    """What a person said of one pair: `value` is tuned's, 1 better, 0 worse, 0.5 neither.
-
-    probability: with which the pair was drawn to be labelled; without it no estimate may rest on the label.
-    """
-
-    suite: str
-    task: str
-    id: str
-    value: float
-    probability: float
+    labels: tuple[Label, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +154,6 @@ class Manifest:
 
     policy: as it was applied. pools: those that came with composed suites; they hold under another policy too, unless
     it defines a pool of that name itself. incumbent: the model now in use, where judges held tuned against it.
-    labels: by people, of this run's pairs.
     """
 
     schema: int
@@ -175,4 +175,3 @@ class Manifest:
     pools: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     train_data: tuple[TrainingFile, ...] = ()
     incumbent: ModelRecord | None = None
-    labels: tuple[Label, ...] = ()

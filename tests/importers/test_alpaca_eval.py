@@ -16,6 +16,10 @@ ROW = {
 }
 
 
+def rows_of(path):
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
+
+
 def invoke(*arguments):
     return CliRunner().invoke(app, ["import", *map(str, arguments)])
 
@@ -29,10 +33,9 @@ def written(tmp_path, rows):
 @pytest.mark.parametrize("model", MODELS)
 def test_win_rate_and_error_are_those_that_were_published(recorded, tmp_path, model):
     folder = recorded / "alpaca_eval"
-    baseline = [json.loads(line) for line in (folder / "baseline_gpt4_1106_preview.jsonl").open(encoding="utf-8")]
+    baseline = rows_of(folder / "baseline_gpt4_1106_preview.jsonl")
     rows = []
-    for line in (folder / f"{model}.jsonl").open(encoding="utf-8"):
-        row = json.loads(line)
+    for row in rows_of(folder / f"{model}.jsonl"):
         first = baseline[row["i"]]
         rows.append(
             {

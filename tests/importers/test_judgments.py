@@ -9,6 +9,10 @@ from evalkit.importers import import_arena_hard, import_mt_bench
 from evalkit.types import InputError
 
 
+def rows_of(path):
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
+
+
 def jsonl(tmp_path, rows, name="judgments.jsonl"):
     path = tmp_path / name
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
@@ -76,7 +80,7 @@ def test_texts_come_from_fastchats_own_files(tmp_path):
 
 def test_peoples_votes_on_one_question_are_averaged(recorded):
     path = recorded / "judge_mt_bench_human" / "human_votes.jsonl"
-    rows = [json.loads(line) for line in path.open(encoding="utf-8")]
+    rows = rows_of(path)
     pair = {"gpt-3.5-turbo", "alpaca-13b"}
     mine = [row for row in rows if {row["model_a"], row["model_b"]} == pair]
     by_question = {}
@@ -110,7 +114,7 @@ def test_arena_hard_games_are_turned_to_tuneds_side(tmp_path):
 def test_battles_are_averaged_by_prompt(recorded):
     """Strong verdicts are repeated rows there: by row the win rate is the stored one, by prompt it need not be."""
     folder = recorded / "arena_hard_battles"
-    rows = [json.loads(line) for line in (folder / "battles.jsonl").open(encoding="utf-8")]
+    rows = rows_of(folder / "battles.jsonl")
     expected = json.loads((folder / "expected.json").read_text())["empirical"]["gpt-4o"]
     mine = [row for row in rows if row["model_b"] == "gpt-4o"]
     assert sum(row["winner"] == "model_b" for row in mine) == expected["b_wins"]
@@ -127,7 +131,7 @@ def test_battles_are_averaged_by_prompt(recorded):
     ("rows", "options", "said"),
     [
         ([game(1, "tie", "tie")], {"base": "x"}, r"--base: no model 'x'.*it holds: a, b"),
-        ([game(1, "first", "tie")], {}, r":1: winner 'first'"),
+        ([game(1, "first", "tie")], {"base": "a"}, r":1: winner 'first'"),
         ([game(1, "tie", "tie"), game(1, "tie", "tie", two="c")], {}, r"say which models"),
         ([{"question_id": 1}], {}, r"is no MT-bench judgment"),
         ([game(1, "tie", "tie")], {"turn": 2}, r"no judgment of turn 2"),
