@@ -36,7 +36,7 @@ from evalkit.inputs import (
     standing,
     with_pools,
 )
-from evalkit.judging import exam_folders, find_exam, judge_hash
+from evalkit.judging import exam_folders, find_exam, judge_hash, jury_hash, rubric_hash
 from evalkit.labelling import draw as draw_to_label
 from evalkit.labelling import labels_of, read_rows
 from evalkit.provenance import hardware, versions
@@ -176,7 +176,7 @@ def run_comparison(
     graders = {one.name: one for one in inputs.graders.values()}.values()
     suite_records = [_suite_record(suite, items, specs, inputs.graders) for suite in inputs.suites]
     # Whose exam lets it decide is known now that the judges' models are; what a policy may not ask is said at once.
-    _judge_records(inputs.readers, schedule.models, {})
+    _with_jury(inputs.judge, _judge_records(inputs.readers, schedule.models, {}))
     _check_terms(inputs.policy, standing(suite_records, _judge_records(graders, schedule.models, {}), inputs.policy))
     scanned = scan(inputs.suites, files, FileHashes(cache_folder()), progress)
     began = datetime.datetime.now(datetime.UTC)
@@ -193,7 +193,7 @@ def run_comparison(
         base=_with_sampling(collected.models["base"], specs["base"]),
         tuned=_with_sampling(collected.models["tuned"], specs["tuned"]),
         suites=tuple(suite_records),
-        judges=_judge_records(inputs.readers, collected.models, collected.costs),
+        judges=_with_jury(inputs.judge, _judge_records(inputs.readers, collected.models, collected.costs)),
         graders=_judge_records(graders, collected.models, collected.costs),
         policy=inputs.policy.model_dump(mode="json"),
         versions=versions(),
@@ -422,11 +422,32 @@ def _judge_records(
             model=models[judge.name],
             exam=find_exam(hash_, exam_folders(judge, cache_folder())),
             version=judge.version,
+            rubric_hash=rubric_hash(judge),
             against=judge.against,
             cost=costs.get(judge.name),
         )
         for judge, hash_ in records
     )
+
+
+def _with_jury(judge: JudgeSpec | None, readers: tuple[JudgeRecord, ...]) -> tuple[JudgeRecord, ...]:
+    """A jury before its members; anyone else as they are."""
+    if judge is None or judge.kind != "jury":
+        return readers
+    seated = tuple(dataclasses.replace(reader, jury=judge.name) for reader in readers)
+    hash_ = jury_hash(judge, [reader.hash for reader in readers])
+    jury = JudgeRecord(
+        name=judge.name,
+        kind="jury",
+        hash=hash_,
+        model=None,
+        exam=find_exam(hash_, exam_folders(judge, cache_folder())),
+        version=judge.version,
+        against=judge.against,
+        members=tuple(reader.name for reader in readers),
+        combine=judge.combine,
+    )
+    return (jury, *seated)
 
 
 def _merged(phases: Sequence[Phase]) -> list[Phase]:

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from evalkit.drift import measure_drift
-from evalkit.judging import examined_result
+from evalkit.judging import examined_result, jury_verdicts
 from evalkit.pairing import PairedScores, join, pair, scored
 from evalkit.setaside import form_losses, overlap
 from evalkit.statistics import clopper_pearson, macro_average, pooled, widened_difference
@@ -68,7 +68,9 @@ def compare_records(
     judges = tuple(
         examined_result(
             judge,
-            verdicts.loc[verdicts["judge"] == judge.name, :],
+            jury_verdicts(verdicts, judge.name, judge.members, judge.combine)
+            if judge.members
+            else verdicts.loc[verdicts["judge"] == judge.name, :],
             everything,
             models,
             level=level,

@@ -35,7 +35,8 @@ Graders = Mapping[tuple[str, str], JudgeSpec]
 class Inputs:
     """Everything but the models: the suites with their rows, the judge and the policy.
 
-    pools: those that composed suites bring; `policy` holds them already.
+    readers: who really reads the pairs: the judge, or the members of a jury. pools: those that composed suites bring;
+    `policy` holds them already.
     """
 
     suites: tuple[Suite, ...]
@@ -43,12 +44,8 @@ class Inputs:
     policy: PolicySpec
     probes: ProbesSpec
     graders: Graders
+    readers: tuple[JudgeSpec, ...] = ()
     pools: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-
-    @property
-    def readers(self) -> tuple[JudgeSpec, ...]:
-        """Who really reads the pairs: the judge."""
-        return () if self.judge is None else (self.judge,)
 
     @property
     def unread(self) -> tuple[str, ...]:
@@ -82,11 +79,13 @@ class Inputs:
         applied = with_pools(written, chosen.pools)
         check_policy(applied, {suite.name: Terms.of(suite) for suite in loaded})
         reader, graders = _judge(project, judge), _graders(loaded)
-        if reader is not None and reader.name in {grader.name for grader in graders.values()}:
-            raise InputError(
-                f"{reader.file or reader.name}: name: a grader of this run is called so too; rename one of them"
-            )
-        return cls(loaded, reader, applied, project.probes, graders, chosen.pools)
+        readers = readers_of(reader)
+        for one in readers:
+            if one.name in {grader.name for grader in graders.values()}:
+                raise InputError(
+                    f"{one.file or one.name}: name: a grader of this run is called so too; rename one of them"
+                )
+        return cls(loaded, reader, applied, project.probes, graders, readers, chosen.pools)
 
 
 def read_suite_by_name(name: str, beside: str = ".") -> tuple[Suite, ...]:
@@ -153,13 +152,28 @@ def _judge(project: ProjectSpec, judge: str | JudgeSpec | None) -> JudgeSpec | N
         judge = find_judge(project.judge, project.folder, asked_by=f"{project.file}: judge")
     if judge is not None and judge.name in _TAKEN:
         raise InputError(f"{judge.file}: name: {judge.name!r} means a model under test; call the judge otherwise")
-    if judge is not None and judge.kind != "pairwise":
-        raise InputError(
-            f"{judge.file or judge.name}: kind: {judge.kind}: compares no pairs; a suite asks it with `score: rubric`, `grader:`"
-        )
-    if judge is not None:
+    if judge is not None and judge.kind != "jury":
         check_judge(judge)
     return judge
+
+
+def readers_of(judge: JudgeSpec | None) -> tuple[JudgeSpec, ...]:
+    """The judge, or a jury's members, each read and checked. Raises InputError."""
+    if judge is None or judge.kind != "jury":
+        return () if judge is None else (judge,)
+    where = f"{judge.file or judge.name}: members"
+    members = [find_judge(name, judge.folder or ".", asked_by=where) for name in judge.members]
+    for member in members:
+        if member.kind == "jury":
+            raise InputError(f"{where}: {member.name!r} is a jury itself; name its members")
+        if member.name in (*_TAKEN, judge.name) or [one.name for one in members].count(member.name) > 1:
+            raise InputError(f"{where}: the name {member.name!r} is taken; call the judge in {member.file} otherwise")
+        if member.against != judge.against:
+            raise InputError(
+                f"{where}: {member.name!r} holds tuned against {member.against}, and the jury against {judge.against}"
+            )
+        check_judge(member)
+    return tuple(members)
 
 
 def _graders(suites: Sequence[Suite]) -> Graders:
@@ -170,9 +184,10 @@ def _graders(suites: Sequence[Suite]) -> Graders:
             if task.spec is not None and task.spec.grader is not None:
                 where = f"{suite.spec.file or suite.name}: task {task.name!r}: grader"
                 grader = find_judge(task.spec.grader, suite.spec.folder, asked_by=where)
-                if grader.kind != "pointwise":
+                if not grader.is_graded_apart:
                     raise InputError(
-                        f"{where}: {task.spec.grader!r} is of kind {grader.kind}; `score: rubric` needs pointwise"
+                        f"{where}: {task.spec.grader!r} is of kind {grader.kind}; `score: rubric` needs one that sees one answer "
+                        "at a time: pointwise, reference or checklist"
                     )
                 check_judge(grader)
                 found[suite.name, task.name] = grader

@@ -9,13 +9,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 from evalkit.config import JudgeSpec, ModelSpec
-from evalkit.judging import grade_request, read_grade
+from evalkit.judging import AnswerReader
+from evalkit.judging.grading import METRIC
 from evalkit.pairs import JudgedPairs, place_of
 from evalkit.records import Records
 from evalkit.requests import Item, complete_sampling, next_turn
 from evalkit.scorers import is_slow, score_samples
 from evalkit.scorers.reasoning import cut_at_stops, split_reasoning
-from evalkit.types import ARMS, Completion, Phase, Prepared, Request, Score
+from evalkit.types import Completion, Failure, Phase, Prepared, Request, Score
 
 _Place = tuple[str, str, str]
 """Suite, task and id of an item."""
@@ -50,6 +51,7 @@ class Landing:
         self._judged = judged
         self._graders = graders or {}
         self._ungraded: list[tuple[Item, str, _Row]] = []
+        self._readers: dict[str, AnswerReader] = {}
         self._graded: dict[Request, tuple[Item, str, _Row]] = {}
         self._records = records
         self._items = {place_of(item): item for item in items}
@@ -146,25 +148,32 @@ class Landing:
     # --- grades ---
 
     def grading(self, grader: JudgeSpec) -> Iterator[Request]:
-        """Every answer that this judge grades; those that never came are recorded as they are."""
+        """Every answer that this judge grades; those that never came, or cannot be graded, are recorded as they are."""
+        reader = self._readers.setdefault(grader.name, AnswerReader(grader))
         for item, arm, row in self._ungraded:
-            if self._graders[item.task.suite, item.task.name].name != grader.name:
+            place = (item.task.suite, item.task.name)
+            if self._graders[place].name != grader.name:
                 continue
             sample, completion, _ = row
-            if completion.failure is not None:
-                self._record(item, arm, [row], [read_grade(grader, completion)])
+            failure = completion.failure
+            if failure is None and not reader.asks(item.example):
+                failure = Failure(
+                    "judge", "no_reference", "the item has no reference answer", "give the task an `answer`"
+                )
+            if failure is not None:
+                self._record(item, arm, [row], [Score(METRIC, None, failure=failure)])
                 continue
-            place = (item.task.suite, item.task.name)
-            request = grade_request(grader, *place, item.example, completion, sample=sample, part=ARMS.index(arm))
-            self._graded[request] = (item, arm, row)
-            yield request
+            for request in reader.questions(*place, item.example, completion, sample=sample, arm=arm):
+                self._graded[request] = (item, arm, row)
+                yield request
 
     def grade(self, request: Request, completion: Completion, prepared: Prepared | None) -> None:
-        """Read a grade and record the answer with it."""
+        """Take a reply on an answer, and record the answer once its mark is complete."""
         item, arm, row = self._graded.pop(request)
         grader = self._graders[request.suite, request.task]
-        completion = split_reasoning(completion, grader.model.reasoning)
-        self._record(item, arm, [row], [read_grade(grader, completion)])
+        mark = self._readers[grader.name].land(request, split_reasoning(completion, grader.model.reasoning))
+        if mark is not None:
+            self._record(item, arm, [row], [mark.score])
 
 
 def _joined(answers: Sequence[Completion]) -> Completion:

@@ -139,7 +139,7 @@ class JudgedPairs:
     def _unjudged(self, place: Place, failure: Failure) -> None:
         """A pair of which an answer never came is unscored: the others' win rate must not stand for it unsaid."""
         suite, task, id = place
-        for order in ORDERS if self.spec.kind == "pairwise" else ("apart",):
+        for order in ("apart",) if self.spec.is_graded_apart else ORDERS:
             self._records.add_verdict(Verdict(id, self.spec.name, order, None, suite=suite, task=task, failure=failure))
 
 
@@ -154,6 +154,8 @@ def _first_of_each_task(spec: JudgeSpec, items: Sequence[Item], suites: Sequence
     most = spec.limits.pairs_per_task
     for item in items:
         place = (item.task.suite, item.task.name)
+        if spec.kind == "reference" and not item.example.answer:
+            continue
         if is_judged(item, suites) and (most is None or taken[place] < most):
             taken[place] += 1
             yield item

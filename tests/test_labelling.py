@@ -33,7 +33,7 @@ def stored(fake, suite, tmp_path):
 
 def fill(path, share):
     """A person who prefers tuned in `share` of ten, base otherwise, and tells them apart by what they wrote."""
-    rows = list(csv.DictReader(path.open(newline="", encoding="utf-8")))
+    rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
     for number, row in enumerate(rows):
         tuned = "first" if row["first"] == "tuned 42" else "second"
         other = "second" if tuned == "first" else "first"
@@ -80,7 +80,7 @@ def test_labels_without_an_exam_change_no_decision(stored, tmp_path):
 
 
 def edited(path, **changes):
-    rows = list(csv.DictReader(path.open(newline="", encoding="utf-8")))
+    rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
     rows[3] |= changes
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, rows[0])

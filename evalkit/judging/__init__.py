@@ -5,9 +5,10 @@ Pure: no engine in here. The schedule sends the requests to whichever backend se
 
 from evalkit.judging.cost import foreseen, remaining, spent, told
 from evalkit.judging.exams import exam_folders, find_exam, save_exam
-from evalkit.judging.grading import grade_request, read_grade
+from evalkit.judging.grading import AnswerReader, Mark
 from evalkit.judging.health import examined_result
-from evalkit.judging.identity import judge_hash
+from evalkit.judging.identity import judge_hash, jury_hash, rubric_hash
+from evalkit.judging.jury import jury_verdicts
 from evalkit.judging.prompts import ORDERS, JudgeRequest, judge_requests
 from evalkit.judging.reader import Landed, Pair, PairReader
 from evalkit.judging.results import judge_result, prompt_scores
@@ -15,9 +16,11 @@ from evalkit.judging.rubrics import check_judge
 from evalkit.judging.verdicts import read_verdict
 
 __all__ = [
-    "ORDERS",
+    "AnswerReader",
     "JudgeRequest",
     "Landed",
+    "Mark",
+    "ORDERS",
     "Pair",
     "PairReader",
     "check_judge",
@@ -25,14 +28,15 @@ __all__ = [
     "find_exam",
     "examined_result",
     "foreseen",
-    "grade_request",
     "judge_hash",
     "judge_requests",
     "judge_result",
+    "jury_hash",
+    "jury_verdicts",
     "prompt_scores",
-    "read_grade",
     "read_verdict",
     "remaining",
+    "rubric_hash",
     "save_exam",
     "spent",
     "told",

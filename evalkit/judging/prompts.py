@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from evalkit.config import JudgeSpec
 from evalkit.judging.rubrics import rubric_of
@@ -18,15 +18,17 @@ from evalkit.types import Completion, Constraint, Example, Message, Order, Reque
 ORDERS: tuple[Order, Order] = ("base_first", "tuned_first")
 
 _WORD_TOKENS = 64
+_SHOWN_AGAIN = 4000  # characters of an unreadable reply that its author is shown again
 _REASON_TOKENS = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class JudgeRequest:
-    """One question to the judge, and which answer stands first in it."""
+    """One question to the judge, which answer stands first in it, and the nonce that its fences carry."""
 
     request: Request
     order: Order
+    nonce: str = ""
 
 
 def judge_requests(
@@ -59,9 +61,9 @@ def judge_requests(
             sampling=judge_sampling(spec),
             # Two equal answers make the same text in both orders; the sample keeps the two questions apart.
             sample=sample,
-            constraint=_constraint(spec),
+            constraint=_constraint(spec, nonce),
         )
-        return JudgeRequest(request, order)
+        return JudgeRequest(request, order, nonce)
 
     base_first, tuned_first = (ask(sample, order) for sample, order in enumerate(ORDERS))
     return base_first, tuned_first
@@ -84,13 +86,34 @@ def closing(spec: JudgeSpec, nonce: str) -> str:
         f'Your verdict is "{first}" if the first answer is better, "{second}" if the second answer is better, and '
         f'"{tie}" if neither is.',
     ]
-    if spec.explain:
+    if spec.model.reasoning is not None:
+        # A reply held to a form would have no room for the trace.
+        lines.append(tagged_form(spec, nonce))
+    elif spec.explain:
         lines.append(
             'Reply with one JSON object: {"reason": why, in at most three sentences, "verdict": your verdict}.'
         )
     else:
         lines.append("Reply with the verdict alone, one word and nothing else.")
     return "\n".join(lines)
+
+
+def tagged_form(spec: JudgeSpec, nonce: str) -> str:
+    """What to ask of a judge whose reply no engine holds to a form: a last line that nobody else could have written."""
+    words = ", ".join(spec.verdict)
+    reason = "Give a short reason. Then end" if spec.explain else "End"
+    return f"{reason} your reply with a line of its own that reads exactly: [{nonce}] verdict: WORD, where WORD is one of {words}."
+
+
+def repair(request: Request, reply: str, spec: JudgeSpec, nonce: str) -> Request:
+    """The same question with the reply that could not be read, and the one thing that is missing asked for."""
+    words = ", ".join(spec.verdict)
+    asked = (
+        "Your reply could not be read. Do not judge anew: say only which verdict you meant. Reply with one line that reads "
+        f"exactly: [{nonce}] verdict: WORD, where WORD is one of {words}."
+    )
+    messages = (*request.messages, Message("assistant", reply[:_SHOWN_AGAIN] or "(nothing)"), Message("user", asked))
+    return replace(request, messages=messages, turn=1, constraint=None)
 
 
 def fenced(label: str, text: str, nonce: str) -> str:
@@ -125,9 +148,12 @@ def answers_text(completion: Completion) -> str:
     return "\n\n".join(f"answer to turn {number}: {text}" for number, text in turns)
 
 
-def _constraint(spec: JudgeSpec) -> Constraint:
+def _constraint(spec: JudgeSpec, nonce: str) -> Constraint | None:
+    if spec.model.reasoning is not None:
+        return None
+    otherwise = tagged_form(spec, nonce)
     if not spec.explain:
-        return Constraint(choice=spec.verdict)
+        return Constraint(choice=spec.verdict, otherwise=otherwise)
     # Reason before verdict: what is written first is what the verdict can rest on.
     schema = {
         "type": "object",
@@ -135,4 +161,4 @@ def _constraint(spec: JudgeSpec) -> Constraint:
         "required": ["reason", "verdict"],
         "additionalProperties": False,
     }
-    return Constraint(json_schema=json.dumps(schema))
+    return Constraint(json_schema=json.dumps(schema), otherwise=otherwise)

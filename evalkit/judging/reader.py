@@ -5,13 +5,17 @@ Holds what is open between a question and its verdict, and nothing else: no engi
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 
 from evalkit.config import JudgeSpec
-from evalkit.judging.prompts import judge_requests
-from evalkit.judging.verdicts import read_verdict
+from evalkit.judging.grading import AnswerReader, Mark
+from evalkit.judging.prompts import judge_requests, repair
+from evalkit.judging.verdicts import POINTS, read_verdict
 from evalkit.scorers.reasoning import split_reasoning
-from evalkit.types import Completion, Example, Order, Prepared, Request, Verdict
+from evalkit.types import Completion, Example, Order, Prepared, Request, Verdict, Winner
+
+_KEPT = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,23 +42,87 @@ class PairReader:
 
     def __init__(self, spec: JudgeSpec) -> None:
         self.spec = spec
-        self._orders: dict[Request, Order] = {}
+        self._asked: dict[Request, tuple[Order, str]] = {}
+        self._unread: dict[Request, str] = {}
+        self._answers = AnswerReader(spec) if spec.is_graded_apart else None
+        self._marks: dict[tuple[str, str, str, int], dict[str, Mark]] = {}
 
     def questions(self, pair: Pair, *, repeat: int = 0) -> list[Request]:
-        """All that is asked of one pair. repeat: which time; the same question is another request then.
+        """All that is asked of one pair; nothing where it needs a reference and there is none.
 
-        Raises InputError where the rubric cannot be rendered.
+        repeat: which time; the same question is another request then. Raises InputError where the rubric cannot be rendered.
         """
+        place = (pair.suite, pair.task, pair.example)
+        if self._answers is not None:
+            if not self._answers.asks(pair.example):
+                return []
+            sides = (("base", pair.base), ("tuned", pair.tuned))
+            return [
+                one
+                for arm, side in sides
+                for one in self._answers.questions(*place, side, sample=0, arm=arm, repeat=repeat)
+            ]
         asked: list[Request] = []
-        for one in judge_requests(self.spec, pair.suite, pair.task, pair.example, pair.base, pair.tuned):
+        for one in judge_requests(self.spec, *place, pair.base, pair.tuned):
             request = replace(one.request, replicate=repeat)
-            self._orders[request] = one.order
+            self._asked[request] = (one.order, one.nonce)
             asked.append(request)
         return asked
 
     def land(self, request: Request, completion: Completion, prepared: Prepared | None = None) -> Landed:
-        """Take one reply."""
-        order = self._orders.pop(request)
+        """Take one reply. One that cannot be read is asked for once more, in the plainest form."""
         completion = split_reasoning(completion, self.spec.model.reasoning, prepared)
-        verdict = read_verdict(self.spec, order, request, completion)
-        return Landed((replace(verdict, repeat=request.replicate),))
+        if self._answers is not None:
+            return self._land_mark(self._answers, request, completion)
+        order, nonce = self._asked.pop(request)
+        verdict = read_verdict(self.spec, order, request, completion, nonce)
+        verdict = replace(verdict, repeat=request.replicate)
+        before = self._unread.pop(request, None)
+        unreadable = verdict.failure is not None and verdict.failure.kind == "unreadable_verdict"
+        if unreadable and before is None:
+            again = repair(request, completion.text, self.spec, nonce)
+            self._asked[again] = (order, nonce)
+            self._unread[again] = completion.text
+            return Landed(further=(again,))
+        if verdict.winner is None and before is not None:
+            verdict = replace(verdict, reason=f"{before[:_KEPT]}\n\n(asked again) {completion.text[:_KEPT]}")
+        elif before is not None:
+            verdict = replace(verdict, reason=f"{before[:_KEPT]}\n\n(asked again) {verdict.reason}".strip())
+        return Landed((verdict,))
+
+    def _land_mark(self, answers: AnswerReader, request: Request, completion: Completion) -> Landed:
+        mark = answers.land(request, completion)
+        if mark is None:
+            return Landed()
+        key = (request.suite, request.task, request.example_id, request.replicate)
+        marks = self._marks.setdefault(key, {})
+        marks[answers.arm_of(request)] = mark
+        if len(marks) < 2:
+            return Landed()
+        del self._marks[key]
+        return Landed((self._verdict(request, marks["base"], marks["tuned"]),))
+
+    def _verdict(self, request: Request, base: Mark, tuned: Mark) -> Verdict:
+        """The higher mark wins."""
+        winner: Winner | None = None
+        if base.value is not None and tuned.value is not None:
+            apart = tuned.value - base.value
+            winner = "tie" if abs(apart) <= self.spec.tie_width + 1e-9 else "tuned" if apart > 0 else "base"
+        masses = [mark.mass for mark in (base, tuned) if mark.mass is not None]
+        parts = {"base": base.by_part, "tuned": tuned.by_part}
+        return Verdict(
+            example_id=request.example_id,
+            judge=self.spec.name,
+            order="apart",
+            winner=winner,
+            score=None if winner is None else POINTS[winner],
+            reason=f"base {base.told or 'unread'}, tuned {tuned.told or 'unread'}",
+            suite=request.suite,
+            task=request.task,
+            failure=base.failure or tuned.failure,
+            repeat=request.replicate,
+            base_grade=base.value,
+            tuned_grade=tuned.value,
+            mass=min(masses, default=None),
+            detail=json.dumps(parts) if len(base.by_part) > 1 else "",
+        )

@@ -9,7 +9,12 @@ from evalkit.tasks.templates import Template
 from evalkit.types import InputError
 
 # What a rubric of each kind must show the judge; the rest it may.
-_MUST = {"pairwise": ("first", "second"), "pointwise": ("response",)}
+_MUST = {
+    "pairwise": ("first", "second"),
+    "pointwise": ("response",),
+    "reference": ("response", "answer"),
+    "checklist": ("response",),
+}
 _MAY = ("prompt", "answer")
 
 
@@ -17,7 +22,7 @@ def check_judge(spec: JudgeSpec) -> None:
     """Raise InputError for a rubric that names an unknown variable, hides what is judged, or cannot be rendered."""
     where, must = _place(spec), _MUST[spec.kind]
     template = rubric_of(spec)
-    known = sorted((*_MAY, *must))
+    known = sorted({*_MAY, *must})
     unknown = sorted(template.names - set(known))
     if unknown:
         raise InputError(

@@ -20,8 +20,12 @@ POINTS: dict[Winner, float] = {"tuned": 1.0, "tie": 0.5, "base": 0.0}
 """What a verdict is worth to tuned."""
 
 
-def read_verdict(spec: JudgeSpec, order: Order, request: Request, completion: Completion) -> Verdict:
+def read_verdict(
+    spec: JudgeSpec, order: Order, request: Request, completion: Completion, nonce: str | None = None
+) -> Verdict:
     """Who won, in one order. What cannot be read is unscored (winner None) and keeps the reply; it is never a tie.
+
+    nonce: of the question's fences: a last line that carries it is read, whatever stands before.
 
     score is tuned's: 1 won, 0.5 tied, 0 lost.
     """
@@ -44,7 +48,8 @@ def read_verdict(spec: JudgeSpec, order: Order, request: Request, completion: Co
     if completion.finish_reason == "length":
         hint = f"raise model.sampling.max_tokens in {spec.file or spec.name}"
         return verdict(None, completion.text, _unreadable("the reply was cut off at max_tokens", hint))
-    read = _explained(completion.text) if spec.explain else (completion.text, completion.reasoning or "")
+    tagged = _tagged(completion.text, nonce) if nonce else None
+    read = tagged or (_explained(completion.text) if spec.explain else (completion.text, completion.reasoning or ""))
     place = _place(read[0], spec.verdict) if read is not None else None
     if read is None or place is None:
         wanted = ", ".join(spec.verdict)
@@ -74,6 +79,16 @@ def _place(text: str, words: tuple[str, str, str]) -> int | None:
             if inner.startswith(opening) and inner.endswith(closing)
         ]
     return next((folded.index(one) for one in candidates if one in folded), None)
+
+
+def _tagged(text: str, nonce: str) -> tuple[str, str] | None:
+    """Verdict and reason of a reply whose last line is `[nonce] verdict: word`, and that says no other word so."""
+    lines = [line.strip() for line in text.strip().splitlines()]
+    tag = f"[{nonce}] verdict:"
+    said = {line[len(tag) :].strip().casefold() for line in lines if line.casefold().startswith(tag)}
+    if not lines or not lines[-1].casefold().startswith(tag) or len(said) != 1:
+        return None
+    return said.pop(), "\n".join(lines[:-1]).strip()
 
 
 def _explained(text: str) -> tuple[str, str] | None:

@@ -79,10 +79,16 @@ def _composed_row(suite: ComposedSpec) -> dict[str, object]:
 def print_judges(judges: Sequence[JudgeSpec], *, json: bool = False, console: Console | None = None) -> None:
     """Name, kind, the model behind it and what it is."""
     rows = [
-        {"name": judge.name, "kind": judge.kind, "model": judge.model.model, "description": judge.description}
+        {
+            "name": judge.name,
+            "kind": judge.kind,
+            "version": judge.version,
+            "model": judge.model.model,
+            "description": judge.description,
+        }
         for judge in judges
     ]
-    _print(rows, ("name", "kind", "model", "description"), json, console)
+    _print(rows, ("name", "kind", "version", "model", "description"), json, console)
 
 
 def _print(rows: Sequence[dict[str, object]], fields: Sequence[str], json: bool, console: Console | None) -> None:
