@@ -47,7 +47,7 @@ def read_answers(
             if not reader.asks(example):
                 marks[place] = Mark(None, failure=_UNASKED)
                 continue
-            for request in reader.questions(suite, task, example, completion, sample=0, arm="tuned"):
+            for request in reader.questions(suite, task, example, completion, sample=0, arm="base"):
                 places[request] = place
                 yield request
 
