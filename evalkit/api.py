@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 
+from evalkit.anchors import check_anchors
 from evalkit.backends.fingerprint import FileHashes
 from evalkit.cache import Journal, cache_folder
 from evalkit.comparison import compare_records
@@ -183,8 +184,18 @@ def run_comparison(
     with Journal(cache_folder() / "journal.sqlite") as journal:
         beside = inputs.probes if probes else None
         collected = schedule.collect(inputs.suites, items, journal, progress, probes=beside, seed=seed)
+        anchors = {
+            one.name: check_anchors(one, journal, cache_folder(), progress, today=f"{began:%Y-%m-%d}")
+            for one in inputs.readers
+        }
+    for _, phases in anchors.values():
+        collected.phases += [dataclasses.replace(one, name=f"{one.name}: stored pairs") for one in phases]
     progress.phase("comparing and deciding")
     table = with_overlaps(collected.records.table(), scanned.shares)
+    read_by = tuple(
+        dataclasses.replace(record, anchors=anchors[record.name][0])
+        for record in _judge_records(inputs.readers, collected.models, collected.costs)
+    )
     manifest = Manifest(
         schema=SCHEMA,
         run_id=f"{began:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}",
@@ -193,7 +204,7 @@ def run_comparison(
         base=_with_sampling(collected.models["base"], specs["base"]),
         tuned=_with_sampling(collected.models["tuned"], specs["tuned"]),
         suites=tuple(suite_records),
-        judges=_with_jury(inputs.judge, _judge_records(inputs.readers, collected.models, collected.costs)),
+        judges=_with_jury(inputs.judge, read_by),
         graders=_judge_records(graders, collected.models, collected.costs),
         policy=inputs.policy.model_dump(mode="json"),
         versions=versions(),

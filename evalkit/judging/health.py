@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from evalkit.judging.anchored import drift_caution
 from evalkit.judging.family import self_preference
 from evalkit.judging.results import judge_result, prompt_scores
 from evalkit.statistics import clopper_pearson, length_controlled, paired_difference, ppi_mean_drawn
@@ -118,7 +119,7 @@ def _unscored_by(first: pd.DataFrame) -> dict[str, float]:
 def _cautions(result: JudgeResult, record: JudgeRecord, models: Mapping[str, ModelRecord]) -> Iterator[str]:
     base, tuned = models.get(record.against), models.get("tuned")
     if record.model is not None and base is not None and tuned is not None:
-        said = self_preference(record.model, base, tuned)
+        said = self_preference(record.model, base, tuned, against=record.against)
         if said:
             yield said
     again = result.repeat_consistency
@@ -130,12 +131,8 @@ def _cautions(result: JudgeResult, record: JudgeRecord, models: Mapping[str, Mod
         yield f"more verdicts are unscored where {arm} stands first: {100 * shares[arm]:.1f} %"
     if result.mass is not None and result.mass < _LEAST_MASS:
         yield f"the grades of its scale have a probability of {result.mass:.2f} together: it wants to write something else"
-    anchors = result.anchors
-    if anchors is not None and anchors.drifted:
-        yield (
-            f"the API may have changed: {anchors.changed} of {anchors.n} stored verdicts differ from those of "
-            f"{anchors.since}, and {anchors.noise} of {anchors.noise_n} differed then between two readings"
-        )
+    if result.anchors is not None and (said := drift_caution(result.anchors)):
+        yield said
     controlled = result.length_controlled
     if controlled is not None and not controlled.supported:
         yield "hardly any two answers are of about equal length: the length-controlled win rate is an extrapolation"

@@ -12,6 +12,7 @@ from evalkit.statistics.calibration import (
 from evalkit.statistics.cautions import ENOUGH, TOO_FEW, rests_on_too_few, too_few
 from evalkit.statistics.diversity import distinct_difference, distinct_n
 from evalkit.statistics.drawing import drawing_order, drawing_shares, inclusion_probabilities
+from evalkit.statistics.drifted import more_changed
 from evalkit.statistics.judging import win_rate
 from evalkit.statistics.length_control import length_controlled
 from evalkit.statistics.missing import widened_difference, worst_case
@@ -49,6 +50,7 @@ __all__ = [
     "macro_average",
     "maj_at_k",
     "mcnemar_exact",
+    "more_changed",
     "more_items_needed",
     "option_probabilities",
     "paired_difference",

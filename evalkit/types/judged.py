@@ -92,9 +92,9 @@ class JudgeCost:
 
 @dataclass(frozen=True, slots=True)
 class Anchors:
-    """Stored pairs that an API judge reads anew in each run. n: read now and at first. changed: verdicts that differ
-    from the first reading. noise: those that differed between the first two readings, of `noise_n`. drifted: more
-    changed than noise explains. since: the date of the first reading.
+    """Stored pairs that an API judge reads anew in each run. n: read now and at first. changed: those that came out
+    otherwise than at first, in either order. noise: those that differed between the first two readings, of `noise_n`.
+    drifted: more changed than noise explains. since: the date of the first reading.
     """
 
     n: int
