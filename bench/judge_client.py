@@ -32,7 +32,9 @@ from evalkit.yamlfile import validate
 
 CONCURRENCY = 256
 REPLY = {
-    "choices": [{"index": 0, "message": {"role": "assistant", "content": '{"choice": "tie"}'}, "finish_reason": "stop"}],
+    "choices": [
+        {"index": 0, "message": {"role": "assistant", "content": '{"choice": "tie"}'}, "finish_reason": "stop"}
+    ],
     "usage": {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10},
 }
 
@@ -48,7 +50,9 @@ async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, la
             if asked:
                 await asyncio.sleep(latency)
             body = json.dumps(REPLY if asked else {"data": [{"id": "tiny"}]}).encode()
-            writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(body) + body)
+            writer.write(
+                b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(body) + body
+            )
             await writer.drain()
     except (asyncio.IncompleteReadError, ConnectionError):
         writer.close()
@@ -76,7 +80,13 @@ def _seconds(url: str, questions: int) -> float:
     judge = judge.model_copy(update={"model": judge.model.model_copy(update={"concurrency": CONCURRENCY})})
     text = "word " * 200
     pairs = [
-        Pair("s", "t", Example(str(i), (Message("user", f"{i} {text}"),)), Completion(f"a {text}"), Completion(f"b {text}"))
+        Pair(
+            "s",
+            "t",
+            Example(str(i), (Message("user", f"{i} {text}"),)),
+            Completion(f"a {text}"),
+            Completion(f"b {text}"),
+        )
         for i in range(questions // 2)
     ]
     with tempfile.TemporaryDirectory() as folder, Journal(Path(folder) / "journal.sqlite") as journal:
@@ -88,7 +98,9 @@ def _seconds(url: str, questions: int) -> float:
 
 
 def main(questions: int, latencies: list[float]) -> None:
-    table = Table(title=f"{questions} verdicts at concurrency {CONCURRENCY}, {os.cpu_count()} cores, {platform.machine()}")
+    table = Table(
+        title=f"{questions} verdicts at concurrency {CONCURRENCY}, {os.cpu_count()} cores, {platform.machine()}"
+    )
     for name in ("latency", "transport", "ideal", "median", "times the ideal", "all"):
         table.add_column(name, justify="right")
     for latency in latencies:

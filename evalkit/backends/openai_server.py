@@ -32,10 +32,19 @@ _backoff = tenacity.wait_random_exponential(multiplier=0.5, max=60)
 
 def transports() -> list[str]:
     """The HTTP transports that are installed, the fastest first (`bench/judge_client.py` measures them)."""
+    # The bridge between the two is a package of its own for older clients, and part of newer ones.
+    bridge = any(_is_there(name) for name in ("httpx_aiohttp", "openai._vendor.httpx_aiohttp"))
+    with_aiohttp = bridge and _is_there("aiohttp")
+    return [*(["aiohttp"] if with_aiohttp else []), "httpx"]
+
+
+def _is_there(module: str) -> bool:
     import importlib.util
 
-    with_aiohttp = all(importlib.util.find_spec(name) for name in ("aiohttp", "httpx_aiohttp"))
-    return [*(["aiohttp"] if with_aiohttp else []), "httpx"]
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # of the package it would be in
+        return False
 
 
 class Server:
