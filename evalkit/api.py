@@ -178,7 +178,7 @@ def run_comparison(
     graders = {one.name: one for one in inputs.graders.values()}.values()
     suite_records = [_suite_record(suite, items, specs, inputs.graders) for suite in inputs.suites]
     # Whose exam lets it decide is known now that the judges' models are; what a policy may not ask is said at once.
-    _judge_records(inputs.readers, schedule.models, {})
+    _with_jury(inputs.judge, _judge_records(inputs.readers, schedule.models, {}))
     _check_terms(inputs.policy, standing(suite_records, _judge_records(graders, schedule.models, {}), inputs.policy))
     scanned = scan(inputs.suites, files, FileHashes(cache_folder()), progress)
     began = datetime.datetime.now(datetime.UTC)
@@ -457,11 +457,13 @@ def _with_jury(judge: JudgeSpec | None, readers: tuple[JudgeRecord, ...]) -> tup
     if judge is None or judge.kind != "jury":
         return readers
     seated = tuple(dataclasses.replace(reader, jury=judge.name) for reader in readers)
+    hash_ = jury_hash(judge, [reader.hash for reader in readers])
     jury = JudgeRecord(
         name=judge.name,
         kind="jury",
-        hash=jury_hash(judge, [reader.hash for reader in readers]),
+        hash=hash_,
         model=None,
+        exam=find_exam(hash_, exam_folders(judge, cache_folder())),
         version=judge.version,
         against=judge.against,
         members=tuple(reader.name for reader in readers),

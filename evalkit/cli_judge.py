@@ -15,11 +15,6 @@ app = typer.Typer(
 PASSED, FAILED, INCOMPLETE = 0, 1, 4
 
 
-@app.callback()
-def _judge() -> None:
-    """Examine a judge, attack it, correct it with labels."""
-
-
 @app.command(
     epilog="**Exit codes**: 0 passed; 1 failed; 2 bad input; 4 incomplete: too much of what people labelled is unscored."
 )

@@ -79,7 +79,7 @@ class Inputs:
         applied = with_pools(written, chosen.pools)
         check_policy(applied, {suite.name: Terms.of(suite) for suite in loaded})
         reader, graders = _judge(project, judge), _graders(loaded)
-        readers = _readers(reader)
+        readers = readers_of(reader)
         for one in readers:
             if one.name in {grader.name for grader in graders.values()}:
                 raise InputError(
@@ -157,7 +157,7 @@ def _judge(project: ProjectSpec, judge: str | JudgeSpec | None) -> JudgeSpec | N
     return judge
 
 
-def _readers(judge: JudgeSpec | None) -> tuple[JudgeSpec, ...]:
+def readers_of(judge: JudgeSpec | None) -> tuple[JudgeSpec, ...]:
     """The judge, or a jury's members, each read and checked. Raises InputError."""
     if judge is None or judge.kind != "jury":
         return () if judge is None else (judge,)

@@ -6,7 +6,8 @@ on the tuned arm's first sample, so that one file is the whole evidence of a run
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
@@ -213,6 +214,12 @@ def samples_frame(table: pa.Table) -> pd.DataFrame:
 def without_probes(table: pa.Table) -> pa.Table:
     """The samples that suites asked for, without what was measured beside them."""
     return table.filter(pc.field("suite").cast(pa.string()) != PROBES)
+
+
+def verdicts_as_frame(verdicts: Iterable[Verdict]) -> pd.DataFrame:
+    """Verdicts that stand in no table, with the columns of `verdicts_frame`."""
+    rows = [{**asdict(one), "id": one.example_id, "failure": _describe(one.failure)} for one in verdicts]
+    return pd.DataFrame(rows, columns=pd.Index(_VERDICT_COLUMNS))
 
 
 def verdicts_frame(table: pa.Table) -> pd.DataFrame:

@@ -9,10 +9,12 @@ from pathlib import Path
 from evalkit.backends import open_backends
 from evalkit.cache import Journal
 from evalkit.config import JudgeSpec
-from evalkit.judging import AnswerReader, judge_hash
+from evalkit.judging import AnswerReader, Mark, judge_hash
 from evalkit.scorers.reasoning import split_reasoning
 from evalkit.serve import serve
-from evalkit.types import Completion, Example, Prepared, Progress, Request, Score
+from evalkit.types import Completion, Example, Failure, Prepared, Progress, Request
+
+_UNASKED = Failure("judge", "no_reference", "the item has no reference answer", "give the label file an `answer`")
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +22,7 @@ class Graded:
     """The mark of each answer, in the order asked, and whose it is."""
 
     judge_hash: str
-    scores: tuple[Score, ...]
+    marks: tuple[Mark, ...]
 
 
 def read_answers(
@@ -38,23 +40,25 @@ def read_answers(
     (backend,) = open_backends({judge.name: judge.model}, folder)
     reader = AnswerReader(judge)
     places: dict[Request, int] = {}
-    scores: dict[int, Score] = {}
+    marks: dict[int, Mark] = {}
 
     def questions() -> Iterator[Request]:
         for place, (suite, task, example, completion) in enumerate(answers):
+            if not reader.asks(example):
+                marks[place] = Mark(None, failure=_UNASKED)
+                continue
             for request in reader.questions(suite, task, example, completion, sample=0, arm="base"):
                 places[request] = place
                 yield request
 
     def land(request: Request, completion: Completion, prepared: Prepared | None) -> None:
-        completion = split_reasoning(completion, judge.model.reasoning, prepared)
-        mark = reader.land(request, completion)
+        mark = reader.land(request, split_reasoning(completion, judge.model.reasoning, prepared))
         if mark is not None:
-            scores[places[request]] = mark.score
+            marks[places[request]] = mark
 
     try:
         serve(backend, questions(), journal, land, progress, name=f"judge {judge.name}", limits=judge.limits)
         fingerprint = backend.record(judge.name).fingerprint
     finally:
         backend.close()
-    return Graded(judge_hash(judge, fingerprint), tuple(scores[place] for place in range(len(answers))))
+    return Graded(judge_hash(judge, fingerprint), tuple(marks[place] for place in range(len(answers))))

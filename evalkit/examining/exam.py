@@ -14,9 +14,11 @@ from evalkit.config import JudgeSpec
 from evalkit.examining.answers import read_answers
 from evalkit.examining.labels import TIE, LabelFile, Labelled, read_labels
 from evalkit.examining.marking import Said, exam_record
-from evalkit.judging import Pair, check_judge
+from evalkit.inputs import readers_of
+from evalkit.judging import Pair, check_judge, jury_hash, jury_verdicts
 from evalkit.judging.verdicts import POINTS
 from evalkit.reading import read_pairs
+from evalkit.records import verdicts_as_frame
 from evalkit.types import Completion, Example, ExamRecord, InputError, Message, Progress, Silent, Verdict, Winner
 
 
@@ -37,19 +39,23 @@ def take_exam(
     """
     progress = progress or Silent()
     progress.phase("reading the labels")
-    check_judge(judge)
+    readers = readers_of(judge)
+    for reader in readers:
+        check_judge(reader)
     file = read_labels(labels, judge.scale)
-    if file.form == "answers" and judge.kind == "pairwise":
+    if file.form == "answers" and not judge.is_graded_apart:
         raise InputError(
-            f"{labels}: holds answers, and {judge.file or judge.name} is of kind pairwise: it compares two; give pairs "
+            f"{labels}: holds answers, and {judge.file or judge.name} is of kind {judge.kind}: it compares two; give pairs "
             "(first, second), or examine a judge that grades one answer"
         )
     items = _drawn(file.items, limit, seed)
     if all(item.people == TIE for item in items):
         raise InputError(f"{labels}: people tie on every item, so that there is nothing to agree with")
     with Journal(cache_folder() / "journal.sqlite") as journal:
-        ask = _pairs if file.form == "pairs" else _answers
-        judged_by, said = ask(judge, items, journal, progress)
+        if file.form == "answers":
+            judged_by, said = _answers(judge, items, journal, progress)
+        else:
+            judged_by, said = _pairs(judge, readers, items, journal, progress)
     progress.phase("comparing with people")
     return exam_record(
         judge,
@@ -73,14 +79,44 @@ def _example(item: Labelled) -> Example:
     return Example(item.id, (Message("user", item.prompt),), answer=item.reference)
 
 
-def _pairs(judge: JudgeSpec, items: Sequence[Labelled], journal: Journal, progress: Progress) -> tuple[str, list[Said]]:
+def _pairs(
+    judge: JudgeSpec, readers: Sequence[JudgeSpec], items: Sequence[Labelled], journal: Journal, progress: Progress
+) -> tuple[str, list[Said]]:
     """The judge's hash, and its preference for the first answer of each pair. First stands for base, second for tuned."""
     pairs = [Pair(item.suite, item.task, _example(item), *(Completion(text) for text in item.texts)) for item in items]
-    reading = read_pairs(judge, pairs, journal, cache_folder(), progress)
-    verdicts: defaultdict[tuple[str, str, str], list[Verdict]] = defaultdict(list)
-    for verdict in reading.verdicts:
-        verdicts[verdict.suite, verdict.task, verdict.example_id].append(verdict)
-    return reading.judge_hash, [_preference(item, verdicts[item.suite, item.task, item.id]) for item in items]
+    readings = [read_pairs(reader, pairs, journal, cache_folder(), progress) for reader in readers]
+    hashes = [reading.judge_hash for reading in readings]
+    if judge.kind == "jury":
+        every = [verdict for reading in readings for verdict in reading.verdicts]
+        return jury_hash(judge, hashes), _jury(judge, readers, items, every)
+    verdicts = _by_item(readings[0].verdicts)
+    return hashes[0], [_preference(item, verdicts[item.suite, item.task, item.id]) for item in items]
+
+
+def _by_item(verdicts: Sequence[Verdict]) -> defaultdict[tuple[str, str, str], list[Verdict]]:
+    found: defaultdict[tuple[str, str, str], list[Verdict]] = defaultdict(list)
+    for verdict in verdicts:
+        found[verdict.suite, verdict.task, verdict.example_id].append(verdict)
+    return found
+
+
+def _jury(
+    judge: JudgeSpec, readers: Sequence[JudgeSpec], items: Sequence[Labelled], verdicts: Sequence[Verdict]
+) -> list[Said]:
+    """What the members come to as one; why a pair was not read, where it was not, is a member's failure."""
+    frame = verdicts_as_frame(verdicts)
+    combined = jury_verdicts(frame, judge.name, [reader.name for reader in readers], judge.combine)
+    read = combined.dropna(subset=["winner"])
+    winners = dict(zip(zip(read["suite"], read["task"], read["id"], strict=True), read["winner"], strict=True))
+    members = _by_item(verdicts)
+    said: list[Said] = []
+    for item in items:
+        place = (item.suite, item.task, item.id)
+        winner: Winner | None = winners.get(place)
+        failures = [one.failure for one in members[place] if one.failure is not None]
+        again = next((one for one in failures if one.retryable), failures[0] if failures else None)
+        said.append(Said(item, failure=again) if winner is None else Said(item, 1 - POINTS[winner]))
+    return said
 
 
 def _preference(item: Labelled, verdicts: Sequence[Verdict]) -> Said:
@@ -98,7 +134,7 @@ def _answers(
     """The judge's hash, and its mark of each answer."""
     asked = [(item.suite, item.task, _example(item), Completion(item.texts[0])) for item in items]
     graded = read_answers(judge, asked, journal, cache_folder(), progress)
-    said = [Said(item, score.value, failure=score.failure) for item, score in zip(items, graded.scores, strict=True)]
+    said = [Said(item, mark.value, failure=mark.failure) for item, mark in zip(items, graded.marks, strict=True)]
     return graded.judge_hash, said
 
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from evalkit.config import JudgeSpec
+from evalkit.config import JudgeSpec, read_judge
 from evalkit.examining import take_exam
 from evalkit.statistics import clopper_pearson
 from evalkit.types import Completion, Failure, InputError
@@ -329,6 +329,46 @@ def test_answers_by_grade_and_several_people(fake, write):
     fake.refuse = lambda request: Failure("j", "too_long", "does not fit") if request.example_id == "3" else None
     record = take_exam(judge, write("l.jsonl", rows))
     assert (record.n, record.unscored, record.unanswered) == (19, 1, 0)
+
+
+def test_a_jury_is_examined_as_one_and_under_a_hash_of_its_own(fake, write, tmp_path):
+    for name in ("a", "b", "c"):
+        (tmp_path / f"{name}.yaml").write_text(
+            f"name: {name}\nmodel: {{backend: fake, model: w-{name}}}\nrubric: '{PAIRWISE}'\n"
+        )
+    (tmp_path / "jury.yaml").write_text("name: all\nkind: jury\nmembers: [a.yaml, b.yaml, c.yaml]\n")
+    jury = read_judge(tmp_path / "jury.yaml")
+    # Two see what people see; the third prefers the other, and cannot outvote them.
+    fake.answer = lambda request: prefers("bad" if request.model == "c" else "good")(request)
+    labels = write("l.jsonl", pairs(12))
+    record = take_exam(jury, labels)
+    assert (record.judge, record.n, record.agreement.value, record.order_consistency) == ("all", 12, 1.0, None)
+    assert record.standing(0.65) == "passed"
+    alone = take_exam(read_judge(tmp_path / "c.yaml"), labels)
+    assert alone.agreement.value == 0.0 and alone.judge_hash != record.judge_hash
+    # Where two of three say nothing, the third is no jury.
+    fake.answer = lambda request: (
+        "?" if request.model in "ab" and request.example_id == "0" else prefers("good")(request)
+    )
+    for name in "ab":
+        path = tmp_path / f"{name}.yaml"
+        path.write_text(path.read_text().replace(f"w-{name}", f"v-{name}"))
+    record = take_exam(jury, labels)
+    assert (record.n, record.unscored, record.unanswered) == (11, 1, 0)
+
+
+def test_a_judge_of_single_answers_reads_pairs_once_and_a_reference_must_be_there(fake, write):
+    fake.answer = lambda request: "5" if "good" in request.messages[0].content.split("answer:")[0] else "1"
+    labels = write("l.jsonl", [*pairs(8, answer="yes"), {**pairs(1)[0], "id": "bare"}])
+    record = take_exam(fake_judge(kind="pointwise", rubric="{{ prompt }} {{ response }}"), labels)
+    assert (record.n, record.agreement.value, record.order_consistency) == (9, 1.0, None)
+    judge = fake_judge(kind="reference", rubric="{{ prompt }} {{ response }} {{ answer }}")
+    record = take_exam(judge, labels)
+    assert (record.n, record.unscored) == (8, 1) and "1 x no verdict" in record.cautions[0]
+    answers = [{"id": 1, "prompt": "q", "response": "good", "label": 1, "answer": "yes"}]
+    answers.append({"id": 2, "prompt": "q", "response": "good", "label": 1})
+    record = take_exam(judge, write("a.jsonl", answers))
+    assert (record.n, record.unscored) == (1, 1) and "1 x no reference" in record.cautions[0]
 
 
 def test_what_can_be_no_exam_is_refused_before_anything_is_asked(fake, write):

@@ -131,6 +131,20 @@ def test_only_a_passed_exam_lets_a_judge_decide_and_another_policy_has_another_m
     assert [gate.required for gate in strict.decision.gates if gate.kind == "judge"] == [False]
 
 
+def test_a_jury_decides_by_its_own_exam_and_its_members_never(fake, folder):
+    fake.answer = answer
+    for name in "ab":
+        text = (folder / "judge.yaml").read_text()
+        (folder / f"{name}.yaml").write_text(text.replace("name: j", f"name: {name}").replace("w3", f"w-{name}"))
+    (folder / "jury.yaml").write_text("name: all\nkind: jury\nmembers: [a.yaml, b.yaml]\n")
+    jury = read_judge(folder / "jury.yaml")
+    save_exam(take_exam(jury, folder / "pairs.jsonl"), folder / "exams")
+    got = api.run_comparison(BASE, TUNED, suites=[suite(folder)], judge=jury)
+    assert {one.name: one.exam for one in got.comparison.judges} == {"all": "passed", "a": "none", "b": "none"}
+    required = {gate.subject: gate.required for gate in got.decision.gates if gate.kind == "judge"}
+    assert required == {"all": True, "a": False, "b": False}
+
+
 def test_an_exam_beside_the_judges_file_is_found_and_another_rubric_has_none(fake, folder):
     fake.answer = answer
     judge = read_judge(folder / "judge.yaml")
