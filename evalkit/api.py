@@ -50,6 +50,7 @@ from evalkit.scorers.code import check_programs
 from evalkit.tasks import Suite
 from evalkit.types import (
     ARMS,
+    IMPORTED,
     Comparison,
     Decision,
     InputError,
@@ -244,9 +245,11 @@ def import_run(
     began = datetime.datetime.now(datetime.UTC)
 
     def model(name: str) -> ModelRecord:
-        return ModelRecord(name, "imported", name, f"{imported.hash}-{name}", engine="imported")
+        return ModelRecord(name, IMPORTED, name, f"{imported.hash}-{name}", engine=IMPORTED)
 
-    task = TaskRecord(imported.suite, "generate", UNSCORED, imported.items, imported.items)
+    task = TaskRecord(
+        imported.suite, "generate", UNSCORED, imported.items, imported.items, clustered=imported.clustered
+    )
     manifest = Manifest(
         schema=SCHEMA,
         run_id=f"{began:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}",
@@ -259,7 +262,15 @@ def import_run(
                 imported.suite, "target", imported.hash, (task,), source=imported.source, licence=imported.licence
             ),
         ),
-        judges=(JudgeRecord(imported.judge, imported.judge_kind, imported.hash, model(imported.judge)),),
+        judges=(
+            JudgeRecord(
+                imported.judge,
+                imported.judge_kind,
+                imported.hash,
+                model(imported.judge),
+                alpaca_eval=imported.alpaca_eval,
+            ),
+        ),
         policy=chosen.model_dump(mode="json"),
         versions=versions(),
         hardware=hardware(),

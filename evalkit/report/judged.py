@@ -82,6 +82,9 @@ def _facts(judge: JudgeResult) -> Iterator[Fact]:
         yield Fact(f"Win rate corrected with {count(judge.labels)} labels", rate(judge.corrected), more=told)
     if judge.length_controlled is not None:
         yield from _length(judge.length_controlled)
+    for name, value in judge.alpaca_eval.items():
+        told = f"{name}, computed as AlpacaEval does; its standard error takes the coefficients as known"
+        yield Fact(f"AlpacaEval's {name.removeprefix('length_controlled_')}", percent(value), more=told)
     if judge.mean_difference is not None:
         yield Fact("Mark, tuned - base", difference(judge.mean_difference), more=judge.mean_difference.method)
     if judge.order_flip_rate is not None:

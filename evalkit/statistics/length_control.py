@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
+from evalkit.statistics.paired import cluster_labels
 from evalkit.types import Estimate, LengthControl
 
 _LEAST = 20
@@ -18,6 +20,7 @@ _STEPS = 30
 def length_controlled(
     scores: ArrayLike,
     length_difference: ArrayLike,
+    groups: Sequence[object] | NDArray[np.generic] | None = None,
     *,
     level: float = 0.95,
     rng: np.random.Generator,
@@ -25,7 +28,8 @@ def length_controlled(
 ) -> LengthControl:
     """Tuned's win rate at equal length: logistic in tanh of the standardised length difference, read at zero.
 
-    scores: shape (n,), in [0, 1], one a prompt. length_difference: shape (n,), tuned - base, in characters. The interval
+    scores: shape (n,), in [0, 1], one a prompt. length_difference: shape (n,), tuned - base, in characters. groups: a cluster label a prompt, None
+    where it is on its own; clusters are drawn whole. The interval
     and se come from a prompt bootstrap of the whole fit, standardisation included; normal on the scale of log odds. (AlpacaEval's own
     standard error takes the coefficients as known.) supported: at least ten prompts, and 5 %, have answers of about equal
     length; else the value is an extrapolation. Scores or lengths without variation, or fewer than 20 prompts: no interval.
@@ -52,7 +56,9 @@ def length_controlled(
     whole = np.ones((1, n))
     intercept, slope = _fits(y, d, whole)[0]
     # A fit of a resample is a fit with each prompt weighted by how often it was drawn.
-    weights = rng.multinomial(n, np.full(n, 1 / n), size=rounds).astype(float)
+    labels = np.arange(n) if groups is None else cluster_labels(groups, n)
+    units = int(labels.max()) + 1
+    weights = rng.multinomial(units, np.full(units, 1 / units), size=rounds).astype(float)[:, labels]
     fits = _fits(y, d, weights)
     from scipy.special import ndtri
 

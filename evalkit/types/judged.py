@@ -115,6 +115,7 @@ class JudgeResult:
     repeat_consistency: share of questions answered alike when asked again, over `repeats_n` of them.
     unscored_by: unscored verdicts by the arm that stood first, or whose answer was graded, as a share of all such.
     mass: mean probability that all grades together had. corrected: the win rate corrected with `labels` labels by people.
+    alpaca_eval: as in `JudgeRecord`.
     """
 
     name: str
@@ -142,3 +143,4 @@ class JudgeResult:
     examined: ExamRecord | None = None
     anchors: Anchors | None = None
     cost: JudgeCost | None = None
+    alpaca_eval: Mapping[str, float] = field(default_factory=dict)
