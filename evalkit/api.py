@@ -176,10 +176,13 @@ def run_comparison(
     schedule = Schedule(specs, inputs.readers, cache_folder(), inputs.graders)
     items = draw(inputs.suites, seed=seed, limit=limit)
     graders = {one.name: one for one in inputs.graders.values()}.values()
-    suite_records = [_suite_record(suite, items, specs, inputs.graders) for suite in inputs.suites]
+
+    def suite_records() -> list[SuiteRecord]:
+        return [_suite_record(suite, items, specs, inputs.graders) for suite in inputs.suites]
+
     # Whose exam lets it decide is known now that the judges' models are; what a policy may not ask is said at once.
     _with_jury(inputs.judge, _judge_records(inputs.readers, schedule.models, {}))
-    _check_terms(inputs.policy, standing(suite_records, _judge_records(graders, schedule.models, {}), inputs.policy))
+    _check_terms(inputs.policy, standing(suite_records(), _judge_records(graders, schedule.models, {}), inputs.policy))
     scanned = scan(inputs.suites, files, FileHashes(cache_folder()), progress)
     began = datetime.datetime.now(datetime.UTC)
     with Journal(cache_folder() / "journal.sqlite") as journal:
@@ -204,7 +207,8 @@ def run_comparison(
         command=command,
         base=_with_sampling(collected.models["base"], specs["base"]),
         tuned=_with_sampling(collected.models["tuned"], specs["tuned"]),
-        suites=tuple(suite_records),
+        # Again, now that all marks were seen: a source may find that its scores are graded only then.
+        suites=tuple(suite_records()),
         judges=_with_jury(inputs.judge, read_by),
         graders=_judge_records(graders, collected.models, collected.costs),
         policy=inputs.policy.model_dump(mode="json"),
