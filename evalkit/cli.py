@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from evalkit import cli_import, cli_labels, cli_suites
+from evalkit import cli_import, cli_labels, cli_rank, cli_suites
 from evalkit.types import EngineError, InputError, RunError
 
 if TYPE_CHECKING:
@@ -235,6 +235,7 @@ def run(
 app.add_typer(cli_suites.app, name="suites")
 app.add_typer(cli_labels.app, name="judge")
 app.add_typer(cli_import.app, name="import")
+app.command()(cli_rank.rank)
 
 
 @app.command()

@@ -1,6 +1,7 @@
 """Pure functions: arrays in, an `Estimate` out. Nothing here knows of files, models or policies."""
 
 from evalkit.statistics.alpaca_eval import alpaca_eval_length_controlled
+from evalkit.statistics.bradley_terry import bradley_terry
 from evalkit.statistics.budgets import log_spaced, score_within
 from evalkit.statistics.calibration import (
     brier_scores,
@@ -28,6 +29,7 @@ __all__ = [
     "ENOUGH",
     "TOO_FEW",
     "alpaca_eval_length_controlled",
+    "bradley_terry",
     "brier_scores",
     "calibration_gaps",
     "clopper_pearson",
