@@ -59,7 +59,7 @@ class Annotated:
 
 
 def ours(rounds: int) -> Fit:
-    """evalkit's own, with an interval by bootstrap."""
+    """The one that evalkit reports, with an interval by bootstrap."""
     return lambda data, rng: length_controlled(data.scores, data.tuned - data.base, rng=rng, rounds=rounds).win_rate
 
 

@@ -230,7 +230,9 @@ def _check_joined(labels: Sequence[str], first: np.ndarray, second: np.ndarray) 
         if group[one] != group[two]:
             group[group == group[two]] = group[one]
     if len(set(group.tolist())) > 1:
-        parts = ["{" + ", ".join(labels[i] for i in np.flatnonzero(group == key)) + "}" for key in np.unique(group)]
+        parts = [
+            "{" + ", ".join(labels[int(i)] for i in np.flatnonzero(group == key)) + "}" for key in np.unique(group)
+        ]
         raise InputError(
             f"no battle joins {' and '.join(parts)}: their strengths do not compare; add a run between one of each"
         )
