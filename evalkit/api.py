@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 
+from evalkit.anchors import check_anchors
 from evalkit.backends.fingerprint import FileHashes
 from evalkit.cache import Journal, cache_folder
 from evalkit.comparison import compare_records
@@ -25,23 +26,35 @@ from evalkit.contamination.arms import scan, training_files
 from evalkit.fidelity import fidelity_cautions, reasoning_cautions
 from evalkit.gate import decide
 from evalkit.importers import Imported
-from evalkit.inputs import Inputs, Terms, check_incumbent, check_policy, model_spec, policy_spec, with_pools
-from evalkit.judging import judge_hash, jury_hash, rubric_hash
+from evalkit.inputs import (
+    Graders,
+    Inputs,
+    Terms,
+    check_incumbent,
+    check_policy,
+    model_spec,
+    policy_spec,
+    standing,
+    with_pools,
+)
+from evalkit.judging import exam_folders, find_exam, judge_hash, jury_hash, rubric_hash
 from evalkit.labelling import draw as draw_to_label
 from evalkit.labelling import labels_of, read_rows
 from evalkit.provenance import hardware, versions
 from evalkit.records import of_both_arms, read_table, samples_frame, verdicts_frame, with_overlaps
 from evalkit.report.files import read_manifest, write_run
 from evalkit.requests import Item, complete_sampling, draw
-from evalkit.schedule import Collected, Schedule
+from evalkit.schedule import Schedule
 from evalkit.scorers import UNSCORED, marking
 from evalkit.scorers.code import check_programs
 from evalkit.tasks import Suite
 from evalkit.types import (
     ARMS,
+    IMPORTED,
     Comparison,
     Decision,
     InputError,
+    JudgeCost,
     JudgeRecord,
     Manifest,
     ModelRecord,
@@ -162,13 +175,28 @@ def run_comparison(
         _check_writable(Path(out))
     schedule = Schedule(specs, inputs.readers, cache_folder(), inputs.graders)
     items = draw(inputs.suites, seed=seed, limit=limit)
+    graders = {one.name: one for one in inputs.graders.values()}.values()
+    suite_records = [_suite_record(suite, items, specs, inputs.graders) for suite in inputs.suites]
+    # Whose exam lets it decide is known now that the judges' models are; what a policy may not ask is said at once.
+    _with_jury(inputs.judge, _judge_records(inputs.readers, schedule.models, {}))
+    _check_terms(inputs.policy, standing(suite_records, _judge_records(graders, schedule.models, {}), inputs.policy))
     scanned = scan(inputs.suites, files, FileHashes(cache_folder()), progress)
     began = datetime.datetime.now(datetime.UTC)
     with Journal(cache_folder() / "journal.sqlite") as journal:
         beside = inputs.probes if probes else None
         collected = schedule.collect(inputs.suites, items, journal, progress, probes=beside, seed=seed)
+        anchors = {
+            one.name: check_anchors(one, journal, cache_folder(), progress, today=f"{began:%Y-%m-%d}")
+            for one in inputs.readers
+        }
+    for _, phases in anchors.values():
+        collected.phases += [dataclasses.replace(one, name=f"{one.name}: stored pairs") for one in phases]
     progress.phase("comparing and deciding")
     table = with_overlaps(collected.records.table(), scanned.shares)
+    read_by = tuple(
+        dataclasses.replace(record, anchors=anchors[record.name][0])
+        for record in _judge_records(inputs.readers, collected.models, collected.costs)
+    )
     manifest = Manifest(
         schema=SCHEMA,
         run_id=f"{began:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}",
@@ -176,9 +204,9 @@ def run_comparison(
         command=command,
         base=_with_sampling(collected.models["base"], specs["base"]),
         tuned=_with_sampling(collected.models["tuned"], specs["tuned"]),
-        suites=tuple(_suite_record(suite, items, {arm: specs[arm] for arm in ARMS}) for suite in inputs.suites),
-        judges=_with_jury(inputs.judge, _judge_records(inputs.readers, collected)),
-        graders=_judge_records({one.name: one for one in inputs.graders.values()}.values(), collected),
+        suites=tuple(suite_records),
+        judges=_with_jury(inputs.judge, read_by),
+        graders=_judge_records(graders, collected.models, collected.costs),
         policy=inputs.policy.model_dump(mode="json"),
         versions=versions(),
         hardware=hardware(),
@@ -217,9 +245,11 @@ def import_run(
     began = datetime.datetime.now(datetime.UTC)
 
     def model(name: str) -> ModelRecord:
-        return ModelRecord(name, "imported", name, f"{imported.hash}-{name}", engine="imported")
+        return ModelRecord(name, IMPORTED, name, f"{imported.hash}-{name}", engine=IMPORTED)
 
-    task = TaskRecord(imported.suite, "generate", UNSCORED, imported.items, imported.items)
+    task = TaskRecord(
+        imported.suite, "generate", UNSCORED, imported.items, imported.items, clustered=imported.clustered
+    )
     manifest = Manifest(
         schema=SCHEMA,
         run_id=f"{began:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}",
@@ -232,7 +262,15 @@ def import_run(
                 imported.suite, "target", imported.hash, (task,), source=imported.source, licence=imported.licence
             ),
         ),
-        judges=(JudgeRecord(imported.judge, imported.judge_kind, imported.hash, model(imported.judge)),),
+        judges=(
+            JudgeRecord(
+                imported.judge,
+                imported.judge_kind,
+                imported.hash,
+                model(imported.judge),
+                alpaca_eval=imported.alpaca_eval,
+            ),
+        ),
         policy=chosen.model_dump(mode="json"),
         versions=versions(),
         hardware=hardware(),
@@ -258,7 +296,7 @@ def load(folder: str | Path, *, policy: str | Path | PolicySpec | None = None) -
         chosen = validate(PolicySpec, dict(manifest.policy), file=f"{folder}/manifest.json: policy")
     else:
         chosen = with_pools(chosen, manifest.pools)
-        check_policy(chosen, {suite.name: Terms.of_record(suite) for suite in manifest.suites})
+        _check_terms(chosen, standing(manifest.suites, manifest.graders, chosen))
         manifest = dataclasses.replace(manifest, policy=chosen.model_dump(mode="json"))
     return _decide(manifest, chosen, read_table(folder / "samples.parquet"), folder)
 
@@ -324,7 +362,12 @@ def _check_writable(folder: Path) -> None:
         raise InputError(f"--out: {folder}: cannot be written: {error}") from None
 
 
+def _check_terms(policy: PolicySpec, suites: Sequence[SuiteRecord]) -> None:
+    check_policy(policy, {suite.name: Terms.of_record(suite) for suite in suites})
+
+
 def _decide(manifest: Manifest, policy: PolicySpec, table: pa.Table, folder: Path | None) -> Run:
+    manifest = dataclasses.replace(manifest, suites=standing(manifest.suites, manifest.graders, policy))
     comparison = compare_records(
         samples_frame(table),
         verdicts_frame(table),
@@ -332,6 +375,7 @@ def _decide(manifest: Manifest, policy: PolicySpec, table: pa.Table, folder: Pat
         level=policy.level,
         pools=policy.pools,
         min_agreement=policy.judge.exam.min_agreement,
+        max_unscored=policy.judge.max_unscored,
     )
     return Run(manifest, comparison, decide(comparison, policy), table, folder)
 
@@ -345,8 +389,10 @@ def _with_sampling(record: ModelRecord, spec: ModelSpec) -> ModelRecord:
     )
 
 
-def _suite_record(suite: Suite, items: Sequence[Item], specs: Mapping[str, ModelSpec]) -> SuiteRecord:
+def _suite_record(suite: Suite, items: Sequence[Item], specs: Mapping[str, ModelSpec], graders: Graders) -> SuiteRecord:
     spec = suite.spec
+    specs = {arm: specs[arm] for arm in ARMS}
+    marked_by = {judge.name for (asked, _), judge in graders.items() if asked == spec.name}
     tasks: list[TaskRecord] = []
     for task in suite.tasks:
         how = marking(task)
@@ -380,23 +426,29 @@ def _suite_record(suite: Suite, items: Sequence[Item], specs: Mapping[str, Model
         source=spec.source,
         licence=spec.licence,
         guard=spec.guard.stated,
-        advisory=any(task.spec is not None and task.spec.grader is not None for task in suite.tasks),
+        advisory=bool(marked_by),
+        graders=tuple(sorted(marked_by)),
     )
 
 
-def _judge_records(judges: Iterable[JudgeSpec], collected: Collected) -> tuple[JudgeRecord, ...]:
+def _judge_records(
+    judges: Iterable[JudgeSpec], models: Mapping[str, ModelRecord], costs: Mapping[str, JudgeCost]
+) -> tuple[JudgeRecord, ...]:
+    """Each judge with the exam it took, if any."""
+    records = [(judge, judge_hash(judge, models[judge.name].fingerprint)) for judge in judges]
     return tuple(
         JudgeRecord(
             name=judge.name,
             kind=judge.kind,
-            hash=judge_hash(judge, collected.models[judge.name].fingerprint),
-            model=collected.models[judge.name],
+            hash=hash_,
+            model=models[judge.name],
+            exam=find_exam(hash_, exam_folders(judge, cache_folder())),
             version=judge.version,
             rubric_hash=rubric_hash(judge),
             against=judge.against,
-            cost=collected.costs.get(judge.name),
+            cost=costs.get(judge.name),
         )
-        for judge in judges
+        for judge, hash_ in records
     )
 
 
@@ -405,11 +457,13 @@ def _with_jury(judge: JudgeSpec | None, readers: tuple[JudgeRecord, ...]) -> tup
     if judge is None or judge.kind != "jury":
         return readers
     seated = tuple(dataclasses.replace(reader, jury=judge.name) for reader in readers)
+    hash_ = jury_hash(judge, [reader.hash for reader in readers])
     jury = JudgeRecord(
         name=judge.name,
         kind="jury",
-        hash=jury_hash(judge, [reader.hash for reader in readers]),
+        hash=hash_,
         model=None,
+        exam=find_exam(hash_, exam_folders(judge, cache_folder())),
         version=judge.version,
         against=judge.against,
         members=tuple(reader.name for reader in readers),

@@ -5,20 +5,21 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from evalkit import cli_import, cli_labels, cli_rank, cli_suites
+from evalkit.interrupted import INTERRUPTED as INTERRUPTED
+from evalkit.interrupted import resumable
 from evalkit.types import EngineError, InputError, RunError
 
 if TYPE_CHECKING:
     from evalkit.api import Run
 
-GO, NO_GO, BAD_INPUT, INCONCLUSIVE, INCOMPLETE, INTERNAL, INTERRUPTED = 0, 1, 2, 3, 4, 70, 130
+GO, NO_GO, BAD_INPUT, INCONCLUSIVE, INCOMPLETE, INTERNAL = 0, 1, 2, 3, 4, 70
 
 _EXIT_CODES = """
 **Exit codes**: 0 GO; 1 NO-GO; 2 bad input; 3 INCONCLUSIVE; 4 the run is incomplete; 70 internal error; 130 interrupted.
@@ -151,7 +152,7 @@ def compare(
 
     _waive_sandbox(allow_unsandboxed_code)
     folder = out or _new_folder(base, tuned)
-    with _resumable(), LiveProgress() as progress:
+    with resumable(), LiveProgress() as progress:
         run = run_comparison(
             base,
             tuned,
@@ -222,7 +223,7 @@ def run(
     from evalkit.report.single import print_samples, print_scores
 
     _waive_sandbox(allow_unsandboxed_code)
-    with _resumable(), LiveProgress() as progress:
+    with resumable(), LiveProgress() as progress:
         samples = run_one(model, suites=suite, ids=id_ or (), limit=limit, seed=seed, progress=progress)
     if json:
         typer.echo(samples.to_json(orient="records", force_ascii=False))
@@ -245,16 +246,6 @@ def judges(json: Json = False) -> None:
     from evalkit.report.listing import print_judges
 
     print_judges([find_judge(name) for name in builtin_names("judges")], json=json)
-
-
-@contextmanager
-def _resumable() -> Iterator[None]:
-    """Ctrl-C ends with 130 and says that nothing is lost."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        print("evalkit: interrupted; what was generated is kept, run the same command to go on", file=sys.stderr)
-        raise typer.Exit(INTERRUPTED) from None
 
 
 def _waive_sandbox(waived: bool) -> None:

@@ -64,7 +64,10 @@ def mt_bench(
     base: Base = None,
     tuned: Tuned = None,
     turn: Annotated[
-        int | None, typer.Option("--turn", min=1, max=2, help="Only this turn. Default: both, averaged.")
+        int | None,
+        typer.Option(
+            "--turn", min=1, max=2, help="Only this turn. Default: both, each an item, clustered by question."
+        ),
     ] = None,
     questions: Questions = None,
     answers: Answers = None,
@@ -111,5 +114,5 @@ def _finish(imported: Imported, out: Path, policy: Path | None, *, json: bool) -
         typer.echo(summary_json(run.comparison, run.decision, run.manifest))
         return
     print_summary(run.comparison, run.decision, run.manifest, out / "report.html")
-    for name, value in imported.extra.items():
+    for name, value in imported.alpaca_eval.items():
         typer.echo(f"AlpacaEval's own {name.replace('_', ' ')}: {100 * value:.2f} %")

@@ -43,13 +43,14 @@ def compare_records(
     level: float = 0.95,
     pools: Mapping[str, Sequence[str]] | None = None,
     min_agreement: float = 0.65,
+    max_unscored: float = 0.02,
     describe: bool = True,
 ) -> Comparison:
     """Every number of the report that does not depend on the policy's verdicts.
 
     samples, verdicts: of all arms, an incumbent's too, as `records.samples_frame` and `records.verdicts_frame` give them; `manifest` says which suites
     were asked, in which role. level: of every interval, two-sided. pools: suites to be judged as one, by pool name.
-    min_agreement: what a judge's exam must show, as the policy says.
+    min_agreement, max_unscored: what a judge's exam must show, as the policy says.
     describe: also what no gate reads: drift, and test-time compute.
     Raises InputError when a pool names a suite that the run has not.
     """
@@ -74,6 +75,7 @@ def compare_records(
             models,
             level=level,
             min_agreement=min_agreement,
+            max_unscored=max_unscored,
             seed=manifest.seed,
         )
         for judge in manifest.judges

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from evalkit.catalog import find_judge, load_plugins
@@ -22,7 +22,7 @@ from evalkit.config import (
 from evalkit.judging import check_judge
 from evalkit.scorers import UNSCORED, check_golds, marking
 from evalkit.tasks import Suite, load_suite
-from evalkit.types import ARMS, PROBES, InputError, Role, SuiteRecord
+from evalkit.types import ARMS, PROBES, InputError, JudgeRecord, Role, SuiteRecord
 
 DEFAULT_SUITE = "quick"
 _TAKEN = (*ARMS, "incumbent")
@@ -79,7 +79,7 @@ class Inputs:
         applied = with_pools(written, chosen.pools)
         check_policy(applied, {suite.name: Terms.of(suite) for suite in loaded})
         reader, graders = _judge(project, judge), _graders(loaded)
-        readers = _readers(reader)
+        readers = readers_of(reader)
         for one in readers:
             if one.name in {grader.name for grader in graders.values()}:
                 raise InputError(
@@ -157,7 +157,7 @@ def _judge(project: ProjectSpec, judge: str | JudgeSpec | None) -> JudgeSpec | N
     return judge
 
 
-def _readers(judge: JudgeSpec | None) -> tuple[JudgeSpec, ...]:
+def readers_of(judge: JudgeSpec | None) -> tuple[JudgeSpec, ...]:
     """The judge, or a jury's members, each read and checked. Raises InputError."""
     if judge is None or judge.kind != "jury":
         return () if judge is None else (judge,)
@@ -227,7 +227,9 @@ def with_pools(policy: PolicySpec, pools: Mapping[str, tuple[str, ...]]) -> Poli
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """On what terms a suite is gated: its role and its own limits. advisory: a judge marks it, and it decides nothing."""
+    """On what terms a suite is gated: its role and its own limits. advisory: it decides nothing, as no exam of a judge that
+    marks it lets it.
+    """
 
     role: Role
     margin: float | None = None
@@ -246,16 +248,29 @@ class Terms:
 
     @classmethod
     def of(cls, suite: Suite) -> Terms:
-        """The terms of a suite as its file, or the composed one that holds it, states them."""
-        graded = any(task.spec is not None and task.spec.grader is not None for task in suite.tasks)
+        """The terms of a suite as its file, or the composed one that holds it, states them.
+
+        Whether a judge that marks it has passed an exam is known when its model is: `standing` says it.
+        """
         bounded = all(marking(task).bounded for task in suite.tasks)
-        return cls(suite.spec.role, suite.spec.margin, suite.spec.guard.stated, graded, bounded)
+        return cls(suite.spec.role, suite.spec.margin, suite.spec.guard.stated, bounded=bounded)
 
     @classmethod
     def of_record(cls, record: SuiteRecord) -> Terms:
         """The terms that a stored run remembers."""
         bounded = all(task.bounded for task in record.tasks)
         return cls(record.role, record.margin, dict(record.guard), record.advisory, bounded)
+
+
+def standing(
+    suites: Sequence[SuiteRecord], graders: Sequence[JudgeRecord], policy: PolicySpec
+) -> tuple[SuiteRecord, ...]:
+    """The suites as this policy takes them: advisory where any judge that marks them has passed no exam under it."""
+    mark = policy.judge.exam.min_agreement, policy.judge.max_unscored
+    passed = {one.name for one in graders if one.exam is not None and one.exam.standing(*mark) == "passed"}
+    return tuple(
+        replace(suite, advisory=not passed.issuperset(suite.graders)) if suite.graders else suite for suite in suites
+    )
 
 
 def check_policy(policy: PolicySpec, suites: Mapping[str, Terms]) -> None:
@@ -284,14 +299,15 @@ def check_policy(policy: PolicySpec, suites: Mapping[str, Terms]) -> None:
             )
         if len({one.advisory for one in terms}) > 1:
             raise InputError(
-                f"{where}: pools.{name}: some of its suites are marked by a judge and decide nothing; pool what is gated alike"
+                f"{where}: pools.{name}: some of its suites are marked by a judge without a passed exam and decide nothing; pool what is gated alike"
             )
     if policy.required != "all":
         known = {name for name, terms in suites.items() if not terms.advisory} | {*policy.pools, "tax"}
         for name in policy.required:
             if name in suites and suites[name].advisory:
                 raise InputError(
-                    f"{where}: required: {name!r} is marked by a judge without an exam, and decides nothing"
+                    f"{where}: required: {name!r} is marked by a judge without a passed exam, and decides nothing; "
+                    "evalkit judge exam"
                 )
             if name not in known:
                 raise InputError(f"{where}: required: no gate {name!r} in this run; it has: {', '.join(sorted(known))}")

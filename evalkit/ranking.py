@@ -8,23 +8,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 
-from evalkit.importers.imported import field_of, rows_of
+from evalkit.importers.rows import field_of, id_of, rows_of
 from evalkit.judging import jury_verdicts, prompt_scores
 from evalkit.records import read_table, verdicts_frame
 from evalkit.report.files import SAMPLES, read_manifest
 from evalkit.statistics import bradley_terry
-from evalkit.types import InputError, JudgeRecord, Manifest, ModelRecord, RankedModel, Ranking, RunError
-
-_IMPORTED = "imported"
+from evalkit.types import IMPORTED, InputError, JudgeRecord, Manifest, ModelRecord, RankedModel, Ranking, RunError
 
 
 @dataclass(slots=True)
 class Battles:
     """Comparisons of two answers to one prompt. names, fingerprints: of the models, by number.
 
-    first, second: the two models' numbers; scores: second's, in [0, 1], a tie 0.5; prompts: the prompt's number. All of
-    one length, one entry a battle.
+    first, second: the two models' numbers; scores: second's, in [0, 1], a tie 0.5; prompts: the number of the prompt, or of
+    the cluster of prompts that it belongs to. All of one length, one entry a battle.
     """
 
     judge: str
@@ -76,7 +75,7 @@ def battles_of_files(files: Sequence[Path]) -> Battles:
         if points is None:
             raise InputError(f"{place}: winner: {winner!r}: must be model_a, model_b or tie; leave unread battles out")
         first, second = (battles.model(name) for name in names)
-        battles.add((str(field_of(row, "question_id", place)),), first, second, points)
+        battles.add((id_of(row, place),), first, second, points)
     if not battles.scores:
         raise InputError(f"{', '.join(map(str, files))}: no battle")
     return battles
@@ -101,19 +100,21 @@ def battles_of_runs(folders: Sequence[Path], judge: str | None = None) -> Battle
         first, second = (battles.model(model.name, _identity(model)) for model in (against, manifest.tuned))
         if first == second:
             raise InputError(f"{folder}: {against.name!r} and {manifest.tuned.name!r} are the same model; leave it out")
-        verdicts = verdicts_frame(read_table(folder / SAMPLES))
+        table = read_table(folder / SAMPLES)
+        verdicts, groups = verdicts_frame(table), _groups(table)
         if record.members:
             own = jury_verdicts(verdicts, name, record.members, record.combine)
         else:
             own = verdicts.loc[verdicts["judge"] == name, :]
-        hashes = {suite.name: "" if against.backend == _IMPORTED else suite.hash for suite in manifest.suites}
+        hashes = {suite.name: "" if against.backend == IMPORTED else suite.hash for suite in manifest.suites}
         # A suite that was changed asks other questions under the same ids.
         scores = prompt_scores(own)
         if scores.empty:
             raise InputError(f"{folder}: judge {name!r} read no prompt in every order; leave this run out")
         for item, score in zip(scores.index.to_list(), scores.tolist(), strict=True):
             suite, task, id_ = item
-            battles.add((suite, hashes.get(suite, ""), task, id_), first, second, score)
+            whole = (groups[item],) if item in groups else (task, id_)
+            battles.add((suite, hashes.get(suite, ""), *whole), first, second, score)
     battles.cautions = tuple(_cautions(manifests))
     return battles
 
@@ -155,9 +156,15 @@ def rank(
     return Ranking(battles.judge, labels[anchor], level, tuple(models), len(set(battles.prompts)), battles.cautions)
 
 
+def _groups(table: pa.Table) -> dict[tuple[str, str, str], str]:
+    """The cluster of each prompt that belongs to one, by (suite, task, id)."""
+    held = table.filter(table["group"].is_valid()).select(["suite", "task", "id", "group"])
+    return {(row["suite"], row["task"], row["id"]): row["group"] for row in held.to_pylist()}
+
+
 def _identity(model: ModelRecord) -> str:
     """What tells a model from others; of imported annotations only the name is known."""
-    return "" if model.backend == _IMPORTED else model.fingerprint
+    return "" if model.backend == IMPORTED else model.fingerprint
 
 
 def _record(manifest: Manifest, name: str) -> JudgeRecord:
@@ -192,7 +199,7 @@ def _common_judge(folders: Sequence[Path], manifests: Sequence[Manifest], judge:
 
 def _check_same_judge(folders: Sequence[Path], records: Sequence[JudgeRecord]) -> None:
     def identity(record: JudgeRecord) -> str:
-        imported = record.model is not None and record.model.backend == _IMPORTED
+        imported = record.model is not None and record.model.backend == IMPORTED
         return record.name if imported else record.hash
 
     for folder, record in zip(folders, records, strict=True):
@@ -204,12 +211,12 @@ def _check_same_judge(folders: Sequence[Path], records: Sequence[JudgeRecord]) -
 
 
 def _cautions(manifests: Sequence[Manifest]) -> Iterable[str]:
-    if any(manifest.base.backend == _IMPORTED for manifest in manifests):
+    if any(manifest.base.backend == IMPORTED for manifest in manifests):
         yield "imported annotations tell models, judges and prompts apart by name only"
     versions: dict[str, set[str]] = {}
     for manifest in manifests:
         for suite in manifest.suites:
-            if manifest.base.backend != _IMPORTED:
+            if manifest.base.backend != IMPORTED:
                 versions.setdefault(suite.name, set()).add(suite.hash)
     changed = sorted(name for name, hashes in versions.items() if len(hashes) > 1)
     if changed:

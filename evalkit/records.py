@@ -6,7 +6,8 @@ on the tuned arm's first sample, so that one file is the whole evidence of a run
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
@@ -94,12 +95,15 @@ class Records:
         arm: str,
         sample: int,
         example: Example,
-        completion: Completion,
+        completion: Completion | None,
         score: Score,
         prepared: Prepared | None = None,
     ) -> None:
-        """Record one scored completion. `prepared` is None where no prompt could be rendered."""
-        failure = score.failure or completion.failure
+        """Record one scored completion. `prepared` is None where no prompt could be rendered.
+
+        completion: None where only what a judge said of it is at hand: the text is unknown then, not empty.
+        """
+        failure = score.failure or (completion.failure if completion else None)
         self._rows.append(
             {
                 "suite": suite,
@@ -114,12 +118,12 @@ class Records:
                 "answer": _kept(score.answer),
                 "gold": _kept(example.answer),
                 "prompt": _kept(prepared.prompt) if prepared else None,
-                "text": _kept(completion.text),
-                "reasoning": _kept(completion.reasoning),
-                "finish_reason": completion.finish_reason,
-                "prompt_tokens": completion.usage.prompt_tokens,
-                "completion_tokens": completion.usage.completion_tokens,
-                "logprobs": list(completion.logprobs) if completion.logprobs is not None else None,
+                "text": _kept(completion.text) if completion else None,
+                "reasoning": _kept(completion.reasoning) if completion else None,
+                "finish_reason": completion.finish_reason if completion else None,
+                "prompt_tokens": completion.usage.prompt_tokens if completion else None,
+                "completion_tokens": completion.usage.completion_tokens if completion else None,
+                "logprobs": list(completion.logprobs) if completion and completion.logprobs is not None else None,
                 "failure": failure.kind if failure else None,
                 "failure_message": failure.message if failure else None,
                 "failure_hint": failure.hint if failure else None,
@@ -210,6 +214,12 @@ def samples_frame(table: pa.Table) -> pd.DataFrame:
 def without_probes(table: pa.Table) -> pa.Table:
     """The samples that suites asked for, without what was measured beside them."""
     return table.filter(pc.field("suite").cast(pa.string()) != PROBES)
+
+
+def verdicts_as_frame(verdicts: Iterable[Verdict]) -> pd.DataFrame:
+    """Verdicts that stand in no table, with the columns of `verdicts_frame`."""
+    rows = [{**asdict(one), "id": one.example_id, "failure": _describe(one.failure)} for one in verdicts]
+    return pd.DataFrame(rows, columns=pd.Index(_VERDICT_COLUMNS))
 
 
 def verdicts_frame(table: pa.Table) -> pd.DataFrame:

@@ -124,6 +124,11 @@ class Schedule:
             self.close()
         return collected
 
+    @property
+    def models(self) -> dict[str, ModelRecord]:
+        """Who is going to answer, by arm and by judge's name, as far as it is known before an engine starts."""
+        return self._records()
+
     def close(self) -> None:
         """Close every engine."""
         for backend in self._backends:

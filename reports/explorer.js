@@ -260,7 +260,7 @@ function drawDetail(i) {
     detail.append(
       drawTools(entry, sample, marks === undefined),
       el("h4", "", entry.base_prompt === undefined ? "Prompt, as both models saw it" : "Prompt, as tuned saw it"),
-      el("pre", "text prompt", visible(entry.prompt ?? "No prompt could be rendered.")),
+      el("pre", "text prompt", visible(entry.prompt ?? "No prompt is recorded.")),
       ...(entry.base_prompt === undefined ? [] : [
         el("h4", "", "Prompt, as base saw it"),
         el("pre", "text prompt", visible(entry.base_prompt ?? "Not recorded.")),
@@ -269,10 +269,10 @@ function drawDetail(i) {
       ...entry.verdicts.map(drawSaid),
     );
   }
-  detail.append(el("h4", "again", "Ask again"));
-  for (const arm of ["base", "tuned"]) {
-    const asked = commands[arm]?.[suite];
-    if (asked) detail.append(el("pre", "command", visible(`${asked} --id ${quoted(id)}`)));
+  const asked = ["base", "tuned"].map((arm) => commands[arm]?.[suite]).filter(Boolean);
+  if (asked.length) detail.append(el("h4", "again", "Ask again"));
+  for (const line of asked) {
+    detail.append(el("pre", "command", visible(`${line} --id ${quoted(id)}`)));
   }
   return detail;
 }
@@ -305,7 +305,7 @@ function drawAnswer(arm, answer, entry, marks) {
   /** @param {string} name @param {string|undefined|null} value */
   const fact = (name, value) => { if (value !== undefined && value !== null) facts.append(el("dt", "", name), el("dd", "", visible(value))); };
   fact("score", answer.value === undefined ? "none" : `${Number(answer.value.toFixed(3))}${answer.cause ? ` (${WORDS[answer.cause] || answer.cause})` : ""}`);
-  fact("answer", answer.answer ?? (answer.failure ? null : "nothing extracted"));
+  fact("answer", answer.answer ?? (answer.failure || answer.value === undefined ? null : "nothing extracted"));
   fact("gold", entry.gold);
   if (answer.overlap !== undefined) fact("in training", `${Math.round(answer.overlap * 100)} % of the item's words`);
   fact("ended", `${answer.finish === "length" ? "at the token limit" : answer.finish || "not said"}${answer.tokens ? `, ${count(answer.tokens)} tokens` : ""}`);
@@ -315,16 +315,19 @@ function drawAnswer(arm, answer, entry, marks) {
     side.append(el("details", "", el("summary", "", "Reasoning"), el("pre", "text", visible(answer.reasoning))));
   }
   const text = el("pre", "text");
-  if (!answer.text) text.append(el("span", "muted", answer.failure ? "(no answer)" : "(empty)"));
+  if (!answer.text) text.append(el("span", "muted", answer.failure ? "(no answer)" : answer.text === undefined ? "(not recorded)" : "(empty)"));
   else if (!marks) text.append(visible(answer.text));
   else for (const [part, changed] of marks) text.append(changed ? el(arm === "base" ? "del" : "ins", "", visible(part)) : visible(part));
   side.append(text);
   return side;
 }
 
+/** @type {Record<string, string>} */
+const ORDERS = { base_first: "base shown first", tuned_first: "tuned shown first", apart: "graded one by one" };
+
 /** @param {Said} said */
 function drawSaid(said) {
-  const order = said.order === "base_first" ? "base shown first" : "tuned shown first";
+  const order = ORDERS[said.order] || "order not recorded";
   const winner = said.winner ? (said.winner === "tie" ? "tie" : `prefers ${said.winner}`) : "unreadable";
   return el("div", "says", el("b", "", visible(`${said.judge}, ${order}: ${winner}`)), "\n", visible(said.failure || said.reason || "no reason given"));
 }

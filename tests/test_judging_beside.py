@@ -115,3 +115,38 @@ def test_an_incumbent_without_a_reader_and_a_reader_without_an_incumbent_are_ref
         run(suite(), judge=judge(against="incumbent"))
     with pytest.raises(InputError, match="against: incumbent"):
         run(suite(), judge=judge(), incumbent=PROD)
+
+
+def test_a_jurys_members_stand_beside_it_and_only_it_is_gated(fake, suite, tmp_path):
+    for name in "abc":
+        (tmp_path / f"{name}.yaml").write_text(
+            f"name: {name}\nmodel: {{backend: fake, model: w{name}}}\nrecheck: 0\n"
+            "rubric: '{{ prompt }} {{ first }} {{ second }}'\n"
+        )
+    (tmp_path / "jury.yaml").write_text("name: jury\nkind: jury\nmembers: [a.yaml, b.yaml, c.yaml]\ncombine: vote\n")
+
+    def answer(request):
+        if request.model not in "abc":
+            return f"{request.model} 42"
+        text = request.messages[-1].content
+        tuned_first = text.index("tuned 42") < text.index("base 42")
+        return "first" if tuned_first == (request.model != "c") else "second"  # a and b prefer tuned, c base
+
+    fake.answer = answer
+    got = run(suite(), judge=str(tmp_path / "jury.yaml"))
+    assert [(one.name, one.win_rate.value, one.jury) for one in got.comparison.judges] == [
+        ("jury", 1.0, None),
+        ("a", 1.0, "jury"),
+        ("b", 1.0, "jury"),
+        ("c", 0.0, "jury"),
+    ]
+    assert got.manifest.judges[0].members == ("a", "b", "c") and len(got.verdicts) == 36
+    assert not any("jury" in gate.subject and gate.required for gate in got.decision.gates)
+
+
+def test_a_judge_that_grades_apart_reads_pairs_too(fake, suite):
+    graded = judge(kind="pointwise", rubric="{{ prompt }} {{ response }}")
+    fake.answer = lambda r: ("5" if "tuned 42" in r.messages[0].content else "2") if r.model == "j" else f"{r.model} 42"
+    (result,) = run(suite(), judge=graded).comparison.judges
+    assert (result.kind, result.n, result.wins, result.order_flip_rate) == ("pointwise", 6, 6, None)
+    assert result.mean_difference.value == 0.75

@@ -9,12 +9,15 @@ from typer.testing import CliRunner
 
 from evalkit import api
 from evalkit.cli import app
+from evalkit.config import ModelSpec
 from evalkit.importers import import_alpaca_eval
 from evalkit.importers.imported import Imported
 from evalkit.ranking import battles_of_files, battles_of_runs, rank
 from evalkit.types import InputError, RunError
+from tests.test_schedule import FAKE_BASE, judge, suite
 
 pytest.importorskip("evalica")
+__all__ = ["suite"]
 
 
 def invoke(*arguments):
@@ -45,6 +48,28 @@ def stored(folder, base, tuned, wins, n=60, *, judge="j", hash="h", suite_hash="
     manifest = dataclasses.replace(run.manifest, judges=judges, run_id=folder.name, **arms)
     dataclasses.replace(run, manifest=manifest).write(folder)
     return folder
+
+
+def test_runs_of_models_that_were_asked_are_ranked(fake, suite, tmp_path):
+    """The judge prefers better over the base on 25 of 30 prompts, and worse on 10."""
+    wins = {"better": 25, "worse": 10}
+
+    def answer(request):
+        if request.model != "j":
+            return f"{request.model} answer"
+        text = request.messages[-1].content
+        tuned_first = text.index("tuned answer") < text.index("base answer")
+        return "first" if tuned_first == (int(request.example_id) < wins[current]) else "second"
+
+    fake.answer = answer
+    for current in wins:
+        # The judge of this test must see which candidate it judges: the question says so.
+        asked = suite(n=30, prompt=f"{current} {{{{ q }}}}")
+        tuned = ModelSpec(name=current, backend="fake", model=current)
+        api.run_comparison(FAKE_BASE, tuned, suites=[asked], judge=judge(), out=tmp_path / current)
+    got = told(tmp_path / "better", tmp_path / "worse")
+    assert [model["name"] for model in got["models"]] == ["better", "base-model", "worse"]
+    assert got["models"][0]["win_rate"]["value"] == pytest.approx(25 / 30, abs=1e-6)
 
 
 BASE, A, B = ("base", "f0"), ("a", "f1"), ("b", "f2")
@@ -93,6 +118,19 @@ def test_prompts_of_a_suite_that_was_changed_are_other_prompts(tmp_path):
     runs = [stored(tmp_path / "one", BASE, A, 45), stored(tmp_path / "two", BASE, B, 20, suite_hash="other")]
     got = told(*runs)
     assert got["prompts"] == 120 and "talk" in got["cautions"][0]
+
+
+def test_prompts_of_one_cluster_are_drawn_together(tmp_path):
+    imported = Imported("talk", "base", "a", "j", "pairwise", "made up", "none", "s")
+    for i in range(200):
+        score = float(i // 2 % 5 > 0)  # two turns of a question are judged alike
+        verdicts = [imported.verdict(str(i), order, score) for order in ("base_first", "tuned_first")]
+        imported.add(str(i), f"Question {i}", "one", "two", verdicts, group=str(i // 2))
+    api.import_run(imported, out=tmp_path / "run")
+    got = told(tmp_path / "run")
+    (a,) = [model for model in got["models"] if model["name"] == "a"]
+    assert (got["prompts"], a["prompts"], a["battles"]) == (100, 100, 200)
+    assert a["win_rate"]["se"] == pytest.approx(np.sqrt(0.8 * 0.2 / 100), rel=0.1)
 
 
 def test_the_same_judge_must_have_judged_everywhere(tmp_path):

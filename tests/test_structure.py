@@ -13,10 +13,10 @@ PACKAGE = Path(evalkit.__file__).parent
 
 # A room may import from rooms of a lower rank, and from itself. Leaves that know only the nouns come first.
 RANK = {
-    "types": 0, "yamlfile": 1, "config": 2, "statistics": 1, "catalog": 3, "composed": 4, "records": 3, "cache": 3,
+    "types": 0, "interrupted": 0, "yamlfile": 1, "config": 2, "statistics": 1, "catalog": 3, "composed": 4, "records": 3, "cache": 3,
     "provenance": 3, "tasks": 4,
     "backends": 5, "scorers": 5, "contamination": 6, "judging": 6, "requests": 6, "pairing": 6, "inputs": 7, "serve": 7, "pairs": 7, "beside": 8,
-    "importers": 7, "reading": 8,  "examining": 9, "labelling": 9, "canaries": 9, "anchors": 9, "ranking": 12,
+    "importers": 7, "reading": 8,  "examining": 9, "labelling": 9, "canaries": 10, "anchors": 9, "ranking": 12,
     "landing": 8, "probes": 7, "setaside": 7,
     "schedule": 9, "drift": 8, "thinking": 8, "comparison": 9,
     "fidelity": 9, "preview": 10, "vetting": 10, "gate": 10, "report": 11, "api": 12, "cli_suites": 13, "cli_judge": 13, "cli_labels": 14, "cli_import": 13, "cli_rank": 13, "cli": 15,

@@ -232,6 +232,7 @@ class LocalModel:
             engine_version=self.engine_version,
             engine_options=dict(self.spec.engine),
             notes=(*own, *notes),
+            architecture=self.config.get("model_type"),
         )
 
     def prepare(self, request: Request, *, engine_options: Mapping[str, object] | None = None) -> Prepared | Failure:

@@ -37,8 +37,10 @@ def _all(samples: pd.DataFrame, suites: Sequence[SuiteRecord], level: float, see
         rows = by_suite.get(suite.name)
         if rows is None:
             continue
+        with_text = rows.loc[rows["text"].notna(), :]  # imported judgments may lack what they are about
         written, chosen = (
-            pair(rows, [task for task in suite.tasks if task.kind == kind]) for kind in ("generate", "choice")
+            pair(mine, [task for task in suite.tasks if task.kind == kind])
+            for mine, kind in ((with_text, "generate"), (rows, "choice"))
         )
         measures, cautions = writing_measures(written, level, seed)
         yield SuiteDrift(suite.name, (*measures, *choice_measures(chosen, level)), cautions)

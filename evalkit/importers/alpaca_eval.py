@@ -12,7 +12,8 @@ import math
 from collections import Counter
 from pathlib import Path
 
-from evalkit.importers.imported import Imported, content_hash, field_of
+from evalkit.importers.imported import Imported
+from evalkit.importers.rows import content_hash, field_of
 from evalkit.statistics import alpaca_eval_length_controlled
 from evalkit.types import InputError
 
@@ -22,7 +23,7 @@ def import_alpaca_eval(
 ) -> Imported:
     """Annotations of one model against one baseline. base, tuned: other names than the generators'.
 
-    difficulty: AlpacaEval's instruction_difficulty, one number a row; adds its own length-controlled number to `extra`.
+    difficulty: AlpacaEval's instruction_difficulty, one number a row; adds the numbers that AlpacaEval itself would give.
     Raises InputError naming the row for whatever is wrong.
     """
     rows = _rows(annotations)
@@ -42,7 +43,7 @@ def import_alpaca_eval(
     read: list[tuple[int, float, int, int]] = []
     for number, row in enumerate(rows):
         place = f"{annotations}: row {number}"
-        asked, first, second = (str(field_of(row, name, place)) for name in ("instruction", "output_1", "output_2"))
+        asked, first, second = (_text(row, name, place) for name in ("instruction", "output_1", "output_2"))
         score = _score(field_of(row, "preference", place), place)
         digest = hashlib.sha256(asked.encode("utf-8", "surrogatepass")).hexdigest()[:12]
         seen[digest] += 1
@@ -52,7 +53,13 @@ def import_alpaca_eval(
         if score is not None:
             read.append((number, score, len(first), len(second)))
     if difficulty is not None:
-        imported.extra = _as_published(read, _difficulties(difficulty, len(rows)))
+        values = _difficulties(difficulty, len(rows))
+        imported.alpaca_eval = _as_published(read, values)
+        if len(values) != len(rows):
+            imported.cautions = (
+                f"{len(values)} instruction difficulties for {len(rows)} annotations: matched by position, as alpaca_eval "
+                "does, so that where rows are missing they belong to other instructions",
+            )
     return imported
 
 
@@ -78,6 +85,13 @@ def _one_generator(rows: list[dict[str, object]], name: str, path: Path) -> str:
     return values.pop()
 
 
+def _text(row: dict[str, object], name: str, place: str) -> str:
+    value = field_of(row, name, place)
+    if not isinstance(value, str):
+        raise InputError(f"{place}: {name}: {value!r}: must be a text; leave annotations of missing outputs out")
+    return value
+
+
 def _score(preference: object, place: str) -> float | None:
     if preference is None or preference == -1 or (isinstance(preference, float) and math.isnan(preference)):
         return None
@@ -91,7 +105,8 @@ def _score(preference: object, place: str) -> float | None:
 
 
 def _reason(raw: object) -> str:
-    return raw if isinstance(raw, str) else ""
+    """The judge's reply, where it is words: weighted annotators store the log-probabilities of one token."""
+    return raw if isinstance(raw, str) and "'logprobs'" not in raw else ""
 
 
 def _difficulties(path: Path, n: int) -> list[float]:

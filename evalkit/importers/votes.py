@@ -5,36 +5,30 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import fmean
 
-from evalkit.importers.imported import Imported, field_of
+from evalkit.importers.imported import Imported
+from evalkit.importers.rows import Row, field_of
+from evalkit.importers.texts import Texts
+from evalkit.importers.turns import Turn, turn_of
 from evalkit.types import InputError
 
-Rows = Sequence[tuple[str, dict[str, object]]]
+
+def is_vote(row: dict[str, object]) -> bool:
+    """Whether the row is a vote."""
+    return {"model_a", "model_b", "winner"} <= set(row)
 
 
-def is_votes(rows: Rows) -> bool:
-    """Whether the first row is a vote."""
-    return bool(rows) and {"model_a", "model_b", "winner"} <= set(rows[0][1])
-
-
-def models_of(rows: Rows) -> set[str]:
-    """Every model that is voted on."""
-    return {str(row[name]) for _, row in rows for name in ("model_a", "model_b") if name in row}
-
-
-def add_votes(imported: Imported, rows: Rows, prompts: dict[str, str], replies: dict[tuple[str, str], str]) -> None:
-    """All votes on the two models, averaged by question: the prompt is the unit, however many people voted on it."""
-    scores: dict[str, list[float]] = {}
+def add_votes(imported: Imported, rows: Sequence[Row], texts: Texts) -> None:
+    """All votes on the two models, averaged by prompt: it is the unit, however many people voted on it."""
+    scores: dict[Turn, list[float]] = {}
     for place, row in rows:
         first, second = (str(field_of(row, name, place)) for name in ("model_a", "model_b"))
-        if {first, second} != {imported.base, imported.tuned}:
-            continue
-        question = str(field_of(row, "question_id", place))
-        scores.setdefault(question, []).append(_score(str(field_of(row, "winner", place)), first, imported, place))
-    for question, given in scores.items():
+        if {first, second} == {imported.base, imported.tuned}:
+            score = _score(str(field_of(row, "winner", place)), first, imported, place)
+            scores.setdefault(turn_of(row, place), []).append(score)
+    for turn, given in scores.items():
         told = f"{len(given)} votes: tuned {sum(one == 1 for one in given)}, ties {sum(one == 0.5 for one in given)}"
-        verdict = imported.verdict(question, "unknown", fmean(given), told if len(given) > 1 else "")
-        base, tuned = (replies.get((question, name)) for name in (imported.base, imported.tuned))
-        imported.add(question, prompts.get(question), base, tuned, [verdict])
+        verdict = imported.verdict(turn.id, "unknown", fmean(given), told if len(given) > 1 else "")
+        turn.add(imported, texts, [verdict])
 
 
 def _score(winner: str, first: str, imported: Imported, place: str) -> float:

@@ -3,7 +3,10 @@
 Pure: no engine in here. The schedule sends the requests to whichever backend serves the judge's model.
 """
 
+from evalkit.judging.anchored import compare_readings, drift_caution, read_winners
 from evalkit.judging.cost import foreseen, remaining, spent, told
+from evalkit.judging.exams import exam_folders, find_exam, save_exam
+from evalkit.judging.family import family, self_preference
 from evalkit.judging.grading import AnswerReader, Mark
 from evalkit.judging.health import examined_result
 from evalkit.judging.identity import judge_hash, jury_hash, rubric_hash
@@ -23,7 +26,12 @@ __all__ = [
     "Pair",
     "PairReader",
     "check_judge",
+    "compare_readings",
+    "drift_caution",
+    "exam_folders",
     "examined_result",
+    "family",
+    "find_exam",
     "foreseen",
     "judge_hash",
     "judge_requests",
@@ -32,8 +40,11 @@ __all__ = [
     "jury_verdicts",
     "prompt_scores",
     "read_verdict",
+    "read_winners",
     "remaining",
     "rubric_hash",
+    "save_exam",
+    "self_preference",
     "spent",
     "told",
 ]

@@ -8,8 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from evalkit.judging.anchored import drift_caution
 from evalkit.judging.family import self_preference
-from evalkit.judging.results import judge_result, prompt_scores
+from evalkit.judging.results import judge_result, labels_of, prompt_scores
 from evalkit.statistics import clopper_pearson, length_controlled, paired_difference, ppi_mean_drawn
 from evalkit.types import Estimate, JudgeRecord, JudgeResult, ModelRecord
 
@@ -28,29 +29,42 @@ def examined_result(
     *,
     level: float,
     min_agreement: float,
+    max_unscored: float = 0.02,
     seed: int = 0,
 ) -> JudgeResult:
     """One judge's win rate with everything that is known of the judge.
 
     verdicts: of this judge only, repeats included. samples: of all arms, as `records.samples_frame` gives them.
-    models: by arm; `record.against` is among them. min_agreement: what its exam must show.
+    models: by arm; `record.against` is among them. min_agreement, max_unscored: what its exam must show.
     """
     first = verdicts.loc[verdicts["repeat"] == 0, :]
-    standing = record.exam.standing(min_agreement) if record.exam else "none"
-    result = judge_result(record.name, first, level=level, exam=standing)
+    standing = record.exam.standing(min_agreement, max_unscored) if record.exam else "none"
+    groups = _groups(samples)
+    result = judge_result(record.name, first, level=level, exam=standing, groups=groups)
     scores = prompt_scores(first)
     lengths = _length_differences(samples, record.against)
     controlled = None
     joined = scores.to_frame("score").join(lengths.rename("length"), how="inner").dropna()
     if len(joined) >= _ENOUGH:
         rng = np.random.default_rng(seed)
-        controlled = length_controlled(joined["score"].to_numpy(), joined["length"].to_numpy(), level=level, rng=rng)
+        controlled = length_controlled(
+            joined["score"].to_numpy(),
+            joined["length"].to_numpy(),
+            labels_of(groups, joined.index),
+            level=level,
+            rng=rng,
+        )
     corrected = _corrected(record, scores, level)
     consistent, asked_again = _consistency(verdicts)
     graded = first.loc[first["base_grade"].notna() & first["tuned_grade"].notna(), :]
     difference = None
     if len(graded):
-        difference = paired_difference(graded["base_grade"].to_numpy(), graded["tuned_grade"].to_numpy(), level=level)
+        difference = paired_difference(
+            graded["base_grade"].to_numpy(),
+            graded["tuned_grade"].to_numpy(),
+            labels_of(groups, pd.MultiIndex.from_frame(graded[_ITEM])),
+            level=level,
+        )
     mass = first["mass"].dropna()
     result = replace(
         result,
@@ -68,6 +82,7 @@ def examined_result(
         examined=record.exam,
         anchors=record.anchors,
         cost=record.cost,
+        alpaca_eval=record.alpaca_eval,
     )
     return replace(result, cautions=(*result.cautions, *_cautions(result, record, models)))
 
@@ -84,6 +99,15 @@ def _corrected(record: JudgeRecord, scores: pd.Series, level: float) -> Estimate
     if estimate.low is None or estimate.high is None:
         return estimate
     return replace(estimate, low=max(0.0, estimate.low), high=min(1.0, estimate.high))
+
+
+def _groups(samples: pd.DataFrame) -> pd.Series | None:
+    """The cluster of every item that belongs to one, by item; labels of one name in two suites are two. None without any."""
+    mine = samples.loc[samples["group"].notna(), [*_ITEM, "group"]].drop_duplicates(_ITEM)
+    if mine.empty:
+        return None
+    mine = mine.astype(dict.fromkeys([*_ITEM, "group"], str))
+    return (mine["suite"] + " " + mine["group"]).set_axis(pd.MultiIndex.from_frame(mine[_ITEM]))
 
 
 def _length_differences(samples: pd.DataFrame, against: str) -> pd.Series:
@@ -117,7 +141,7 @@ def _unscored_by(first: pd.DataFrame) -> dict[str, float]:
 def _cautions(result: JudgeResult, record: JudgeRecord, models: Mapping[str, ModelRecord]) -> Iterator[str]:
     base, tuned = models.get(record.against), models.get("tuned")
     if record.model is not None and base is not None and tuned is not None:
-        said = self_preference(record.model, base, tuned)
+        said = self_preference(record.model, base, tuned, against=record.against)
         if said:
             yield said
     again = result.repeat_consistency
@@ -129,12 +153,8 @@ def _cautions(result: JudgeResult, record: JudgeRecord, models: Mapping[str, Mod
         yield f"more verdicts are unscored where {arm} stands first: {100 * shares[arm]:.1f} %"
     if result.mass is not None and result.mass < _LEAST_MASS:
         yield f"the grades of its scale have a probability of {result.mass:.2f} together: it wants to write something else"
-    anchors = result.anchors
-    if anchors is not None and anchors.drifted:
-        yield (
-            f"the API may have changed: {anchors.changed} of {anchors.n} stored verdicts differ from those of "
-            f"{anchors.since}, and {anchors.noise} of {anchors.noise_n} differed then between two readings"
-        )
+    if result.anchors is not None and (said := drift_caution(result.anchors)):
+        yield said
     controlled = result.length_controlled
     if controlled is not None and not controlled.supported:
         yield "hardly any two answers are of about equal length: the length-controlled win rate is an extrapolation"

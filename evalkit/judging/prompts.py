@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass, replace
 
 from evalkit.config import JudgeSpec
@@ -17,6 +18,11 @@ from evalkit.types import Completion, Constraint, Example, Message, Order, Reque
 
 ORDERS: tuple[Order, Order] = ("base_first", "tuned_first")
 
+_CONTROL = re.compile(
+    r"<\|[^<>\n]{0,40}\|>|<\uff5c[^<>\n]{0,40}\uff5c>|</?s>|<(?:bos|eos|pad|unk|start_of_turn|end_of_turn)>|\[/?(?:INST|SYS)\]"
+    r"|<</?SYS>>|</?think>",
+    re.IGNORECASE,
+)
 _WORD_TOKENS = 64
 _SHOWN_AGAIN = 4000  # characters of an unreadable reply that its author is shown again
 _REASON_TOKENS = 1024
@@ -117,7 +123,12 @@ def repair(request: Request, reply: str, spec: JudgeSpec, nonce: str) -> Request
 
 
 def fenced(label: str, text: str, nonce: str) -> str:
-    """`text` between two lines that carry `nonce`, which is removed from the text itself."""
+    """`text` between two lines that carry `nonce`, which is removed from the text itself.
+
+    What a tokenizer would take for a turn's end or a role is broken up by a character of no width: a local judge's template
+    is text too, and an answer must not be able to end the question it stands in.
+    """
+    text = _CONTROL.sub(lambda found: f"{found[0][0]}\u2060{found[0][1:]}", text)
     while nonce in text:  # removing one may put another together
         text = text.replace(nonce, "")
     return f"[{nonce} {label} begins]\n{text}\n[{nonce} {label} ends]"

@@ -43,7 +43,7 @@ class PairReader:
     def __init__(self, spec: JudgeSpec) -> None:
         self.spec = spec
         self._asked: dict[Request, tuple[Order, str]] = {}
-        self._unread: dict[Request, str] = {}
+        self._unread: dict[Request, tuple[Verdict, str]] = {}
         self._answers = AnswerReader(spec) if spec.is_graded_apart else None
         self._marks: dict[tuple[str, str, str, int], dict[str, Mark]] = {}
 
@@ -79,15 +79,18 @@ class PairReader:
         verdict = replace(verdict, repeat=request.replicate)
         before = self._unread.pop(request, None)
         unreadable = verdict.failure is not None and verdict.failure.kind == "unreadable_verdict"
-        if unreadable and before is None:
+        if before is None:
+            if not unreadable:
+                return Landed((verdict,))
             again = repair(request, completion.text, self.spec, nonce)
             self._asked[again] = (order, nonce)
-            self._unread[again] = completion.text
+            self._unread[again] = (verdict, completion.text)
             return Landed(further=(again,))
-        if verdict.winner is None and before is not None:
-            verdict = replace(verdict, reason=f"{before[:_KEPT]}\n\n(asked again) {completion.text[:_KEPT]}")
-        elif before is not None:
-            verdict = replace(verdict, reason=f"{before[:_KEPT]}\n\n(asked again) {verdict.reason}".strip())
+        unread, reply = before
+        if completion.failure is not None:
+            return Landed((unread,))  # nothing was said the second time (recorded verdicts hold one reply)
+        said = completion.text if verdict.winner is None else verdict.reason
+        verdict = replace(verdict, reason=f"{reply[:_KEPT]}\n\n(asked again) {said[:_KEPT]}".strip())
         return Landed((verdict,))
 
     def _land_mark(self, answers: AnswerReader, request: Request, completion: Completion) -> Landed:

@@ -19,12 +19,15 @@ _ENOUGH = 20
 """Verdicts below which a share says nothing about the judge."""
 
 
-def judge_result(name: str, verdicts: pd.DataFrame, *, level: float, exam: Exam = "none") -> JudgeResult:
+def judge_result(
+    name: str, verdicts: pd.DataFrame, *, level: float, exam: Exam = "none", groups: pd.Series | None = None
+) -> JudgeResult:
     """What one judge's verdicts add up to.
 
     verdicts: the columns of `records.verdicts_frame`, of this judge only; readings of one question again are left out. A
     prompt counts when every order that was asked of it was read, with the mean of their scores: 1 where both prefer
     tuned, 0.5 for ties and for a flip; of annotations that hold a probability, that. Otherwise it is unscored.
+    groups: the cluster of each prompt that belongs to one, by (suite, task, id): the turns of a question, a passage.
 
     order_flip_rate: the share of read prompts where one order preferred base and the other tuned. first_slot_rate: of
     the verdicts on read prompts that named a winner, the share that named the answer shown first; a fair judge has 0.5
@@ -46,7 +49,7 @@ def judge_result(name: str, verdicts: pd.DataFrame, *, level: float, exam: Exam 
         name=name,
         n=n,
         unscored=unscored,
-        win_rate=win_rate(scores, level=level) if n else None,
+        win_rate=win_rate(scores, labels_of(groups, read.index), level=level) if n else None,
         wins=int((scores > 0.5).sum()),
         ties=int((scores == 0.5).sum()),
         losses=int((scores < 0.5).sum()),
@@ -60,6 +63,14 @@ def judge_result(name: str, verdicts: pd.DataFrame, *, level: float, exam: Exam 
 def prompt_scores(verdicts: pd.DataFrame) -> pd.Series:
     """Tuned's score in [0, 1] of each prompt that was read in every order asked, by (suite, task, id)."""
     return _points(verdicts).dropna().mean(axis=1)
+
+
+def labels_of(groups: pd.Series | None, items: pd.Index) -> np.ndarray | None:
+    """The clusters of these items, in their order; None where none of them has one."""
+    if groups is None:
+        return None
+    labels = groups.reindex(items)
+    return labels.to_numpy(dtype=object) if labels.notna().any() else None
 
 
 def _points(verdicts: pd.DataFrame) -> pd.DataFrame:

@@ -20,6 +20,8 @@ _MAY = ("prompt", "answer")
 
 def check_judge(spec: JudgeSpec) -> None:
     """Raise InputError for a rubric that names an unknown variable, hides what is judged, or cannot be rendered."""
+    if spec.kind == "jury":
+        raise InputError(f"{spec.file or spec.name}: kind: jury: has no rubric of its own; name one of its members")
     where, must = _place(spec), _MUST[spec.kind]
     template = rubric_of(spec)
     known = sorted({*_MAY, *must})

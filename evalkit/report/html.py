@@ -41,6 +41,8 @@ def render_html(comparison: Comparison, decision: Decision, manifest: Manifest, 
         plane=plots.gain_tax_plane(comparison, decision),
         tally=view.tally(decision),
         suites=suites,
+        # Where only a judge reads, there is no mark of which a difference could be shown.
+        scored=bool(suites) or not comparison.judges,
         flips=[suite for suite in suites if suite.result.bounded],
         graded=any(not task.binary and task.bounded for suite in manifest.suites for task in suite.tasks),
         causes=view.causes(comparison),

@@ -41,7 +41,9 @@ def item_frame(table: pa.Table) -> pd.DataFrame:
     overlap: one of OVERLAPS, whether the item stands in either arm's training data. cause: why tuned lost the first sample it lost. judge: one of VIEWS, of the first judge by name;
     "split" where the two orders disagree. base_tokens, tuned_tokens: mean length of the answers.
     """
-    samples: Any = samples_frame(table.select([*_LIGHT, "verdicts"])).assign(length=lengths(table))
+    samples: Any = samples_frame(table.select([*_LIGHT, "verdicts"])).assign(
+        length=np.array(lengths(table), dtype=float)
+    )
     for name in ("suite", "task", "arm", "cause", "failure"):
         samples[name] = samples[name].astype("object")
     by = samples.groupby([*KEY, "arm"], sort=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from evalkit.report.numbers import count, difference, percent, rate, rounded
+from evalkit.report.numbers import count, difference, percent, plain, rate, rounded
 from evalkit.report.view import samples_link
 from evalkit.types import Anchors, Comparison, ExamRecord, JudgeCost, JudgeResult, LengthControl, Manifest
 
@@ -63,11 +63,14 @@ def _view(judge: JudgeResult, manifest: Manifest) -> JudgeView:
     elif judge.exam == "none":
         note = "Whether this judge agrees with people is not known here, so nothing it says is part of the decision."
     elif judge.exam == "failed":
-        note = "It does not agree with people as far as the policy asks, so nothing it says is part of the decision."
+        note = (
+            "It does not agree with people as far as the policy asks, or left too much unread of what they labelled, so "
+            "nothing it says is part of the decision."
+        )
     other = manifest.incumbent.name if judge.against == "incumbent" and manifest.incumbent else "base"
     second = judge.exam != "passed" or judge.jury is not None
-    exam = tuple(_exam(judge.examined, mark)) if judge.examined else ()
-    exam_note = _exam_note(judge.examined, judge.exam) if judge.examined else ""
+    exam = tuple(_exam(judge.examined)) if judge.examined else ()
+    exam_note = _exam_note(judge.examined, judge.exam, mark) if judge.examined else ""
     return JudgeView(judge, standing(judge), second, note, other, tuple(_facts(judge)), exam, exam_note)
 
 
@@ -79,6 +82,9 @@ def _facts(judge: JudgeResult) -> Iterator[Fact]:
         yield Fact(f"Win rate corrected with {count(judge.labels)} labels", rate(judge.corrected), more=told)
     if judge.length_controlled is not None:
         yield from _length(judge.length_controlled)
+    for name, value in judge.alpaca_eval.items():
+        told = f"{name}, computed as AlpacaEval does; its standard error takes the coefficients as known"
+        yield Fact(f"AlpacaEval's {name.removeprefix('length_controlled_')}", percent(value), more=told)
     if judge.mean_difference is not None:
         yield Fact("Mark, tuned - base", difference(judge.mean_difference), more=judge.mean_difference.method)
     if judge.order_flip_rate is not None:
@@ -136,15 +142,12 @@ def _cost(cost: JudgeCost) -> Fact:
     return Fact("Cost", f"{count(cost.questions)} questions{cached}, {rounded(tokens)} tokens{paid}", more=foreseen)
 
 
-def _exam(exam: ExamRecord, mark: float | None) -> Iterator[Fact]:
-    asked = f"; the policy asks for {percent(mark)} at the lower end" if mark is not None else ""
-    yield Fact("Agreement with people", rate(exam.agreement), more=f"{exam.agreement.method}{asked}")
+def _exam(exam: ExamRecord) -> Iterator[Fact]:
+    yield Fact("Agreement with people", rate(exam.agreement), more=exam.agreement.method)
     if exam.human_agreement is not None:
         yield Fact("People among themselves", rate(exam.human_agreement), more="the ceiling")
     if exam.kappa is not None:
-        low, high = exam.kappa.low, exam.kappa.high
-        ends = "" if low is None or high is None else f" [{low:.2f}, {high:.2f}]"
-        yield Fact("Cohen's kappa", f"{exam.kappa.value:.2f}{ends}", more="0: chance, 1: always")
+        yield Fact("Cohen's kappa", plain(exam.kappa), more="0: chance, 1: always")
     for name, estimate in exam.errors.items():
         yield Fact(name[:1].upper() + name[1:], rate(estimate))
     if exam.order_consistency is not None:
@@ -153,7 +156,9 @@ def _exam(exam: ExamRecord, mark: float | None) -> Iterator[Fact]:
         yield Fact(f"Agreement, {part.name}", rate(part.agreement), more=f"n = {count(part.n)}")
 
 
-def _exam_note(exam: ExamRecord, standing: str) -> str:
+def _exam_note(exam: ExamRecord, standing: str, mark: float | None) -> str:
     passed = "passed" if standing == "passed" else "not passed"
     unscored = f", {count(exam.unscored)} unscored" if exam.unscored else ""
-    return f"Exam of {exam.taken or 'unknown date'} on {exam.labels}: {count(exam.n)} labels{unscored}; {passed}."
+    asked = f" The lower end of its agreement must reach {percent(mark)}." if mark is not None else ""
+    taken = exam.taken[:10] or "unknown date"
+    return f"Exam of {taken} on {exam.labels}: {count(exam.n)} labels{unscored}; {passed}.{asked}"

@@ -86,6 +86,15 @@ def rate(estimate: Estimate | None) -> str:
     return f"{percent(estimate.value)} {interval(estimate.low, estimate.high)}"
 
 
+def plain(estimate: Estimate) -> str:
+    """A number that is no rate, with its interval: 0.44 [0.38, 0.50]."""
+    if not math.isfinite(estimate.value):
+        return NOTHING
+    if estimate.low is None or estimate.high is None:
+        return f"{estimate.value:.2f}, no interval"
+    return f"{estimate.value:.2f} [{estimate.low:.2f}, {estimate.high:.2f}]"
+
+
 def duration(seconds: float) -> str:
     """Seconds as a person says them: 8 s, 3 min 12 s, 2 h 05 min."""
     whole = max(0, round(seconds))

@@ -12,7 +12,7 @@ from pathlib import Path
 import yaml
 
 from evalkit.report.numbers import count
-from evalkit.types import Manifest, ModelRecord
+from evalkit.types import IMPORTED, Manifest, ModelRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +38,10 @@ def model_facts(manifest: Manifest) -> list[Fact]:
 def commands(manifest: Manifest) -> dict[str, dict[str, str]]:
     """How each arm is asked one suite again: arm -> suite -> an `evalkit run` line that lacks only the item's id.
 
-    The files and suites are those the comparison named on its command line.
+    The files and suites are those the comparison named on its command line. Empty for imported answers.
     """
+    if manifest.base.backend == IMPORTED:
+        return {}
     try:
         said = shlex.split(manifest.command)
     except ValueError:

@@ -235,6 +235,7 @@ def _judge(judge: JudgeResult) -> dict[str, object]:
         "mass": judge.mass,
         "human_agreement": exam.agreement.value if exam else None,
         "exam": judge.exam,
+        "alpaca_eval": dict(judge.alpaca_eval) or None,
         "exam_record": _exam(exam) if exam else None,
         "anchors": dataclasses.asdict(judge.anchors) if judge.anchors else None,
         "cost": dataclasses.asdict(judge.cost) if judge.cost else None,

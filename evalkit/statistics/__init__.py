@@ -1,5 +1,6 @@
 """Pure functions: arrays in, an `Estimate` out. Nothing here knows of files, models or policies."""
 
+from evalkit.statistics.agreement import agreement_between, agreement_rate, agreement_with, cohens_kappa
 from evalkit.statistics.alpaca_eval import alpaca_eval_length_controlled
 from evalkit.statistics.bradley_terry import bradley_terry
 from evalkit.statistics.budgets import log_spaced, score_within
@@ -12,6 +13,7 @@ from evalkit.statistics.calibration import (
 from evalkit.statistics.cautions import ENOUGH, TOO_FEW, rests_on_too_few, too_few
 from evalkit.statistics.diversity import distinct_difference, distinct_n
 from evalkit.statistics.drawing import drawing_order, drawing_shares, inclusion_probabilities
+from evalkit.statistics.drifted import more_changed
 from evalkit.statistics.judging import win_rate
 from evalkit.statistics.length_control import length_controlled
 from evalkit.statistics.missing import widened_difference, worst_case
@@ -28,11 +30,15 @@ from evalkit.statistics.votes import maj_at_k
 __all__ = [
     "ENOUGH",
     "TOO_FEW",
+    "agreement_between",
+    "agreement_rate",
+    "agreement_with",
     "alpaca_eval_length_controlled",
     "bradley_terry",
     "brier_scores",
     "calibration_gaps",
     "clopper_pearson",
+    "cohens_kappa",
     "detectable_difference",
     "distinct_difference",
     "distinct_n",
@@ -46,6 +52,7 @@ __all__ = [
     "macro_average",
     "maj_at_k",
     "mcnemar_exact",
+    "more_changed",
     "more_items_needed",
     "option_probabilities",
     "paired_difference",

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from evalkit.statistics.cautions import too_few
+from evalkit.statistics.paired import paired_difference
 from evalkit.types import Estimate
 
 
-def win_rate(scores: ArrayLike, *, level: float = 0.95) -> Estimate:
+def win_rate(
+    scores: ArrayLike, groups: Sequence[object] | NDArray[np.generic] | None = None, *, level: float = 0.95
+) -> Estimate:
     """The tuned model's win rate: the mean of one score a prompt, with a t interval cut to [0, 1].
 
     scores: shape (n,), in [0, 1], both orders of a prompt averaged: 1 won, 0 lost, 0.5 tied or flipped with the order.
-    The prompt is the unit: two orders of one prompt are not two observations.
+    The prompt is the unit: two orders of one prompt are not two observations. groups: shape (n,), a cluster label a prompt
+    (the turns of one question), None where it is on its own: then as `paired_difference` has it.
 
     Where all prompts score the same value c a t interval would have no width. Then the Clopper-Pearson bound u on the
     share of prompts that would score anything else gives [c - u c, c + u (1 - c)]: at c = 0 and 1 the Clopper-Pearson
@@ -34,6 +40,8 @@ def win_rate(scores: ArrayLike, *, level: float = 0.95) -> Estimate:
         where = int(np.argmax(outside))
         raise ValueError(f"scores[{where}] is {s[where]}: must lie in [0, 1]; leave unscored prompts out")
     n = s.size
+    if groups is not None and len({*groups} - {None}) < sum(one is not None for one in groups):
+        return _clustered(s, groups, level)
     method = "t, by prompt"
     if n < 2:
         reason = f"no interval: {n} prompt(s) judged in both orders, and two are the least"
@@ -50,3 +58,11 @@ def win_rate(scores: ArrayLike, *, level: float = 0.95) -> Estimate:
     half = float(stdtrit(n - 1, (1 + level) / 2)) * se
     low, high = max(0.0, value - half), min(1.0, value + half)
     return Estimate(value, se, low, high, level, method, n, cautions, df=float(n - 1), differing=differing)
+
+
+def _clustered(s: NDArray[np.float64], groups: Sequence[object] | NDArray[np.generic], level: float) -> Estimate:
+    """Held against a tie, so that what differs is what is no tie."""
+    found = paired_difference(np.full(s.size, 0.5), s, groups, level=level)
+    low = None if found.low is None else max(0.0, found.low + 0.5)
+    high = None if found.high is None else min(1.0, found.high + 0.5)
+    return replace(found, value=float(s.mean()), low=low, high=high, method=f"{found.method}, by prompt")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
+from evalkit.statistics.paired import cluster_labels
 from evalkit.types import Estimate, LengthControl
 
 _LEAST = 20
@@ -19,6 +21,7 @@ _CELLS = 2_000_000  # numbers held at once, so that 100,000 prompts fit into mem
 def length_controlled(
     scores: ArrayLike,
     length_difference: ArrayLike,
+    groups: Sequence[object] | NDArray[np.generic] | None = None,
     *,
     level: float = 0.95,
     rng: np.random.Generator,
@@ -26,11 +29,13 @@ def length_controlled(
 ) -> LengthControl:
     """Tuned's win rate at equal length: logistic in tanh of the standardised length difference, read at zero.
 
-    scores: shape (n,), in [0, 1], one a prompt. length_difference: shape (n,), tuned - base, in characters. The interval
-    and se come from a prompt bootstrap of the whole fit, standardisation included; normal on the scale of log odds. (AlpacaEval's own
-    standard error takes the coefficients as known.) A ridge of 0.01 keeps a fit finite where length parts all wins from all
-    losses; it moves log odds by about 0.01 / (n p (1 - p)) of their size. supported: at least ten prompts, and 5 %, have
-    answers of about equal length, some to each side of zero; else the value is an extrapolation. Scores or lengths without variation, or fewer than 20 prompts: no interval.
+    scores: shape (n,), in [0, 1], one a prompt. length_difference: shape (n,), tuned - base, in characters. groups: a
+    cluster label a prompt, None where it is on its own; clusters are drawn whole. The interval and se come from a prompt
+    bootstrap of the whole fit, standardisation included; normal on the scale of log odds. (AlpacaEval's own standard error
+    takes the coefficients as known.) A ridge of 0.01 keeps a fit finite where length parts all wins from all losses; it
+    moves log odds by about 0.01 / (n p (1 - p)) of their size. supported: at least ten prompts, and 5 %, have answers of
+    about equal length, some to each side of zero; else the value is an extrapolation. Scores or lengths without variation,
+    or fewer than 20 prompts (or clusters, where there are any): neither number nor interval.
     Raises ValueError where shapes differ or scores lie outside [0, 1].
     Source: Dubois et al. 2024, arXiv:2404.04475, without its instruction difficulty.
     """
@@ -41,9 +46,11 @@ def length_controlled(
         raise ValueError("scores must lie in [0, 1]; leave unscored prompts out")
     n = y.size
     method = f"logistic in tanh of length, bootstrap of {rounds} fits by prompt"
+    labels = np.arange(n) if groups is None else cluster_labels(groups, n)
+    units, of = int(labels.max(initial=-1)) + 1, "prompts" if groups is None else "clusters of prompts"
     reason = ""
-    if n < _LEAST:
-        reason = f"no interval: {n} prompts, and length control needs {_LEAST}"
+    if units < _LEAST:
+        reason = f"no interval: {units} {of}, and length control needs {_LEAST}"
     elif np.ptp(y) == 0:
         reason = "no interval: every prompt scores the same, so that length can explain nothing"
     elif np.ptp(d) == 0:
@@ -56,7 +63,7 @@ def length_controlled(
     # A fit of a resample is a fit with each prompt weighted by how often it was drawn.
     at_once = max(1, _CELLS // n)
     fits = np.concatenate(
-        [_fits(y, d, _drawn(n, min(at_once, rounds - done), rng)) for done in range(0, rounds, at_once)]
+        [_fits(y, d, _drawn(labels, min(at_once, rounds - done), rng)) for done in range(0, rounds, at_once)]
     )
     from scipy.special import ndtri
 
@@ -84,9 +91,11 @@ def length_controlled(
     )
 
 
-def _drawn(n: int, rounds: int, rng: np.random.Generator) -> np.ndarray:
-    """How often each prompt was drawn into each resample; shape (rounds, n)."""
-    return np.stack([np.bincount(rng.integers(n, size=n), minlength=n) for _ in range(rounds)]).astype(float)
+def _drawn(labels: np.ndarray, rounds: int, rng: np.random.Generator) -> np.ndarray:
+    """How often each prompt was drawn into each resample, with its cluster; shape (rounds, n)."""
+    units = int(labels.max()) + 1
+    draws = [np.bincount(rng.integers(units, size=units), minlength=units)[labels] for _ in range(rounds)]
+    return np.stack(draws).astype(float)
 
 
 def _features(d: np.ndarray, weights: np.ndarray) -> np.ndarray:

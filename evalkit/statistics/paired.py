@@ -42,7 +42,7 @@ def paired_difference(
     if not 0 < level < 1:
         raise ValueError(f"level={level!r}: must lie between 0 and 1, as in 0.95")
     if groups is not None:
-        return _clustered(d, _labels(groups, n), level)
+        return _clustered(d, cluster_labels(groups, n), level)
     differing = int(np.count_nonzero(np.abs(d) > _NOISE))
     value = float(d.mean()) if n else math.nan
     plain = Estimate(value, None, None, None, level, "t, paired", n, too_few(differing), differing=differing)
@@ -110,7 +110,7 @@ def _differences(base: ArrayLike, tuned: ArrayLike) -> NDArray[np.float64]:
     return d
 
 
-def _labels(groups: Sequence[object] | NDArray[np.generic], n: int) -> NDArray[np.intp]:
+def cluster_labels(groups: Sequence[object] | NDArray[np.generic], n: int) -> NDArray[np.intp]:
     """Cluster numbers 0..G-1; items without a cluster get one each."""
     from pandas import factorize
 

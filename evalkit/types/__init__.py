@@ -59,6 +59,7 @@ from evalkit.types.results import (
 from evalkit.types.words import (
     ARMS,
     FLAGGED_FROM,
+    IMPORTED,
     LOST_TO_FORM,
     PROBES,
     Against,
@@ -88,6 +89,7 @@ __all__ = [
     "ExamSlice",
     "Example",
     "FLAGGED_FROM",
+    "IMPORTED",
     "Failure",
     "Gate",
     "GateVerdict",

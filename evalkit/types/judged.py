@@ -12,7 +12,7 @@ from evalkit.types.words import Against, Exam
 
 @dataclass(frozen=True, slots=True)
 class ExamSlice:
-    """Agreement on the pairs whose length difference lies in a range. Name: "second 20 % longer or more", ..."""
+    """Agreement on the pairs whose length difference lies in a range. Name: "preferred answer 20 % longer or more", ..."""
 
     name: str
     n: int
@@ -24,10 +24,12 @@ class ExamRecord:
     """How one judge did on labels that people gave. Kept under the judge's hash: another rubric is another judge.
 
     labels: the file's name; labels_hash: of its content. form: labelled pairs, or answers labelled one by one.
-    n: labelled items that people did not tie on and the judge read. unscored: those it did not.
+    n: labelled items that people did not tie on and the judge read. unscored: those it did not; unanswered: of these,
+    the ones whose question its engine never answered, and may answer when it is asked again.
     agreement: with people on them, both orders averaged, a tie of the judge's counting half. human_agreement: of one
     person with another on the same items; the ceiling. kappa: Cohen's, ties of both sides included.
-    errors: both error rates by name, such as "people prefer the first, the judge does not".
+    Of answers: a mark of 0.5 or more passes, and agreement is the share of answers that both pass or both fail.
+    errors: both error rates by name, such as "people prefer the first, the judge does not"; a tie of its is one.
     order_consistency: share of pairs judged alike in both orders. taken: the date. judge_version: the rubric's.
     """
 
@@ -39,6 +41,7 @@ class ExamRecord:
     n: int
     unscored: int
     agreement: Estimate
+    unanswered: int = 0
     kappa: Estimate | None = None
     human_agreement: Estimate | None = None
     errors: Mapping[str, Estimate] = field(default_factory=dict)
@@ -48,10 +51,15 @@ class ExamRecord:
     judge_version: str = ""
     cautions: tuple[str, ...] = ()
 
-    def standing(self, min_agreement: float) -> Exam:
-        """Passed where the lower bound of agreement reaches the policy's mark."""
+    def is_complete(self, max_unscored: float) -> bool:
+        """Whether the judge read enough of what people labelled: a part of its own choosing says nothing of the rest."""
+        return self.n > 0 and self.unscored <= max_unscored * (self.n + self.unscored)
+
+    def standing(self, min_agreement: float, max_unscored: float = 0.02) -> Exam:
+        """Passed where it is complete and the lower bound of agreement reaches the policy's mark."""
         low = self.agreement.low
-        return "passed" if low is not None and low >= min_agreement else "failed"
+        reached = low is not None and low >= min_agreement
+        return "passed" if reached and self.is_complete(max_unscored) else "failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +92,9 @@ class JudgeCost:
 
 @dataclass(frozen=True, slots=True)
 class Anchors:
-    """Stored pairs that an API judge reads anew in each run. n: read now and at first. changed: verdicts that differ
-    from the first reading. noise: those that differed between the first two readings, of `noise_n`. drifted: more
-    changed than noise explains. since: the date of the first reading.
+    """Stored pairs that an API judge reads anew in each run. n: read now and at first. changed: those that came out
+    otherwise than at first, in either order. noise: those that differed between the first two readings, of `noise_n`.
+    drifted: more changed than noise explains. since: the date of the first reading.
     """
 
     n: int
@@ -107,6 +115,7 @@ class JudgeResult:
     repeat_consistency: share of questions answered alike when asked again, over `repeats_n` of them.
     unscored_by: unscored verdicts by the arm that stood first, or whose answer was graded, as a share of all such.
     mass: mean probability that all grades together had. corrected: the win rate corrected with `labels` labels by people.
+    alpaca_eval: as in `JudgeRecord`.
     """
 
     name: str
@@ -134,3 +143,4 @@ class JudgeResult:
     examined: ExamRecord | None = None
     anchors: Anchors | None = None
     cost: JudgeCost | None = None
+    alpaca_eval: Mapping[str, float] = field(default_factory=dict)

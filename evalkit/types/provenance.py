@@ -107,7 +107,8 @@ class JudgeRecord:
     """Who graded: `hash` covers model fingerprint, settings, rubric and orders; `rubric_hash` the rubric alone.
 
     exam: the one it took, if any; whether that is enough is the policy's to say. jury: the jury it sits in.
-    labels: what people said of its pairs in this run. A jury itself has no model of its own: `members` names its judges, and `combine` says how they become one.
+    labels: what people said of its pairs in this run. alpaca_eval: that tool's own length-controlled win rates in [0, 1], by
+    its name for them, of imported annotations. A jury itself has no model of its own: `members` names its judges, and `combine` says how they become one.
     """
 
     name: str
@@ -124,6 +125,7 @@ class JudgeRecord:
     anchors: Anchors | None = None
     cost: JudgeCost | None = None
     labels: tuple[Label, ...] = ()
+    alpaca_eval: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ class Strength:
     """A model's strength beside a baseline. elo: 1000 for the baseline; 400 more is ten wins to one loss against it.
 
     win_rate: against the baseline, in [0, 1], ties at half, as the strengths say. Infinite elo: nothing bounds it; NaN:
-    unknown. `n` of both counts prompts; battles: comparisons of two answers that this model took part in.
+    unknown. `n` of both counts prompts, or clusters of them; battles: comparisons of two answers that this model took part in.
     """
 
     elo: Estimate
@@ -31,7 +31,9 @@ class RankedModel:
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """Models from the strongest to the weakest, as one judge sees them. prompts: how many were judged in all."""
+    """Models from the strongest to the weakest, as one judge sees them. prompts: how many were judged in all, a
+    cluster of them counting once.
+    """
 
     judge: str
     baseline: str

@@ -24,6 +24,9 @@ LOST_TO_FORM = ("unparsed", "unextracted")
 """The causes of an answer that was lost to its form: none could be read, or the right one stands elsewhere. An answer cut
 off at the token limit is not among them: it never came to an end, in any form."""
 
+IMPORTED = "imported"
+"""The backend of a model whose answers another tool collected: there is nothing to ask again."""
+
 FLAGGED_FROM = 0.2
 """Share from which an item counts as overlapping: below it Llama 2 calls a sample clean. Low on purpose: a question seen
 in training is often only part of what is asked (options, instructions), and the items left over should be free of doubt."""

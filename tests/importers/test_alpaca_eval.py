@@ -66,6 +66,7 @@ def test_texts_go_along_and_equal_instructions_stay_apart(tmp_path):
 
     run = api.load(tmp_path / "run")
     assert set(run.samples["text"]) == {"Rome", "Oslo", "Ulm"} and run.samples["id"].nunique() == 3
+    assert set(run.samples["prompt"]) == {"Name a city."}
     assert (tmp_path / "run" / "report.html").stat().st_size > 10_000
 
 
@@ -76,6 +77,7 @@ def test_texts_go_along_and_equal_instructions_stay_apart(tmp_path):
         ([{**ROW, "preference": "first"}], r"must be a number"),
         ([ROW], r"row 0: no field 'preference'"),
         ([{**ROW, "preference": 1}, {**ROW, "generator_2": "other", "preference": 1}], r"generator_2: several"),
+        ([{**ROW, "output_2": None, "preference": 1}], r"row 0: output_2: None: must be a text"),
         ({"a": 1}, r"must be a list of annotations"),
     ],
 )
@@ -97,3 +99,36 @@ def test_alpaca_evals_own_estimator_on_demand(recorded, tmp_path):
     )
     assert done.exit_code == 0
     assert "minimal: 9.95 %" in done.output and "noreg: 7.18 %" in done.output
+    published = json.loads((folder / "expected.json").read_text())["models"]["oasst-rlhf-llama-33b"]
+    for name in ("report", "gate"):  # the numbers are part of the stored run
+        again = CliRunner().invoke(app, [name, str(tmp_path / "run"), "--out", str(tmp_path / name)])
+        assert again.exit_code in (0, 3), again.output
+        own = json.loads((tmp_path / name / "summary.json").read_text())["judges"][0]["alpaca_eval"]
+        for number in ("minimal", "noreg"):
+            expected = published[f"lc_{number}"]["length_controlled_winrate"] / 100
+            assert own[f"length_controlled_{number}"] == pytest.approx(expected, abs=5e-4)
+
+
+def test_difficulties_of_other_instructions_are_told(recorded, tmp_path):
+    pytest.importorskip("sklearn")
+    folder = recorded / "alpaca_eval"
+    (file,) = (folder / "raw").glob("*.json")
+    from evalkit.importers import import_alpaca_eval
+
+    rows = json.loads(file.read_text(encoding="utf-8"))[1:]
+    imported = import_alpaca_eval(written(tmp_path, rows), difficulty=folder / "instruction_difficulty.json")
+    assert "805 instruction difficulties for 804 annotations: matched by position" in imported.cautions[0]
+
+
+def test_draws_of_both_spellings_are_ties_and_minus_one_is_none(tmp_path):
+    rows = [{**ROW, "instruction": str(value), "preference": value} for value in (0, 1.5, -1, 1, 2)]
+    done = invoke("alpaca-eval", written(tmp_path, rows), "--out", tmp_path / "run", "--json")
+    (judge,) = json.loads(done.stdout)["judges"]
+    assert (judge["n"], judge["unscored"], judge["ties"], judge["win_rate"]) == (4, 1, 2, 0.5)
+
+
+def test_other_names_than_the_generators(tmp_path):
+    done = invoke("alpaca-eval", written(tmp_path, [{**ROW, "preference": 2}]), "--out", tmp_path / "run", "--json",
+                  "--base", "old", "--tuned", "new")  # fmt: skip
+    summary = json.loads(done.stdout)
+    assert (summary["base"]["name"], summary["tuned"]["name"], summary["judges"][0]["name"]) == ("old", "new", "j")

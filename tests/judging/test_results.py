@@ -6,7 +6,7 @@ import pytest
 from evalkit.judging import judge_result
 from evalkit.records import Records, verdicts_frame
 from evalkit.statistics import win_rate
-from evalkit.types import Completion, Example, Message, Score, Verdict, Winner
+from evalkit.types import Completion, Example, Message, Order, Score, Verdict, Winner
 
 Pair = tuple[Winner | None, Winner | None]
 
@@ -99,3 +99,37 @@ def test_only_ties_have_no_first_slot_rate():
     result = judge_result("j", frame(*[TIE] * 5), level=0.95)
     assert result.first_slot_rate is None and result.order_flip_rate == 0.0
     assert result.win_rate is not None and math.isclose(result.win_rate.value, 0.5)
+
+
+def single(order: Order, *scores: float | None) -> pd.DataFrame:
+    """One verdict a prompt, of annotations that know no two orders."""
+    records = Records()
+    for number, score in enumerate(scores):
+        example = Example(str(number), (Message("user", "hi"),))
+        records.add("s", "t", "tuned", 0, example, Completion("x"), Score("judged", None))
+        winner: Winner | None = None if score is None else "tie" if score == 0.5 else "tuned" if score > 0.5 else "base"
+        records.add_verdict(Verdict(str(number), "j", order, winner, score, suite="s", task="t"))
+    return verdicts_frame(records.table())
+
+
+@pytest.mark.parametrize("order", ["unknown", "apart"])
+def test_annotations_without_orders_count_with_the_probability_they_hold(order: Order):
+    result = judge_result("j", single(order, 0.9, 0.2, 0.5, 0.51, None), level=0.95)
+    assert result.win_rate == win_rate([0.9, 0.2, 0.5, 0.51], level=0.95)
+    assert (result.n, result.unscored, result.wins, result.ties, result.losses) == (4, 1, 2, 1, 1)
+    assert result.order_flip_rate is None and result.first_slot_rate is None
+
+
+def test_a_question_asked_again_counts_once():
+    once = single("unknown", 1.0, 0.0)
+    again = single("unknown", 0.0, 0.0).assign(repeat=1)
+    assert judge_result("j", pd.concat([once, again]), level=0.95) == judge_result("j", once, level=0.95)
+
+
+def test_turns_of_one_question_are_one_observation():
+    verdicts = single("unknown", *[1.0, 1.0, 0.0, 0.0] * 10)
+    items = pd.MultiIndex.from_product([["s"], ["t"], [str(number) for number in range(40)]])
+    groups = pd.Series([f"s {number // 2}" for number in range(40)], index=items)
+    alone, together = (judge_result("j", verdicts, level=0.95, groups=one).win_rate for one in (None, groups))
+    assert alone is not None and together is not None and alone.se is not None and together.se is not None
+    assert together.value == alone.value and together.se == pytest.approx(alone.se * math.sqrt(2), rel=0.03)

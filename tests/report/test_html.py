@@ -73,7 +73,9 @@ def test_the_judge_is_second_class_until_it_has_passed_its_exam():
     for exam, word in (("none", "advisory: not examined"), ("failed", "advisory: exam failed")):
         page = render_html(*make_run((Planned("s", items=40),), judge=exam))
         assert 'class="judge second"' in page and word in page
-    assert 'class="judge"' in render_html(*make_run((Planned("s", items=40),), judge="passed"))
+        assert ("not passed." in page) is (exam == "failed")
+    page = render_html(*make_run((Planned("s", items=40),), judge="passed"))
+    assert 'class="judge"' in page and "; passed." in page
 
 
 def test_without_a_judge_there_is_no_judge_on_the_page():

@@ -78,6 +78,12 @@ def test_degenerate_input_gives_no_interval_and_says_why(y, d, why):
     assert got.win_rate.low is None and np.isnan(got.win_rate.value) and why in got.win_rate.cautions[0]
 
 
+def test_few_clusters_give_no_interval_however_many_prompts_they_hold():
+    y, d = drawn(RNG(10), n=200)
+    got = length_controlled(y, d, np.arange(200) % 8, rng=RNG(0))
+    assert got.win_rate.low is None and "8 clusters" in got.win_rate.cautions[0]
+
+
 def test_near_prompts_on_one_side_only_are_no_support():
     rng = RNG(8)
     d = 20 + rng.exponential(200, 300)  # tuned always writes more
@@ -149,3 +155,16 @@ def test_our_interval_holds_alpaca_evals_value_and_is_wider_than_its_error_says(
     theirs = alpaca_eval_length_controlled(scores, base, tuned, difficulty)
     assert ours.low < alpaca_eval_length_controlled(scores, base, tuned).value < ours.high
     assert ours.se > 2 * theirs.se
+
+
+def test_clusters_are_drawn_whole():
+    rng = np.random.default_rng(2)
+    difference = rng.normal(0, 300, 100)
+    scores = (rng.random(100) < 1 / (1 + np.exp(-difference / 300))).astype(float)
+    once = length_controlled(scores, difference, rng=np.random.default_rng(0))
+    twice = length_controlled(
+        np.repeat(scores, 2), np.repeat(difference, 2), np.repeat(np.arange(100), 2), rng=np.random.default_rng(0)
+    )
+    naive = length_controlled(np.repeat(scores, 2), np.repeat(difference, 2), rng=np.random.default_rng(0))
+    assert twice.win_rate.se == pytest.approx(once.win_rate.se, rel=0.02)
+    assert naive.win_rate.se < 0.8 * once.win_rate.se

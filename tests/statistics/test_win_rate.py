@@ -69,3 +69,42 @@ def test_coverage_is_near_nominal(chances):
         estimate = win_rate(draw)
         covered += estimate.low <= truth <= estimate.high
     assert 0.935 <= covered / 4000 <= 0.965
+
+
+def test_hand_worked_clusters():
+    # Twenty questions of two turns each, the turns alike: as twenty prompts, with n counting both.
+    per_question = np.r_[np.ones(12), np.zeros(5), np.full(3, 0.5)]
+    twice = win_rate(np.repeat(per_question, 2), np.repeat(np.arange(20), 2))
+    once = win_rate(per_question)
+    assert (twice.value, twice.n, twice.differing) == (once.value, 40, 17)
+    assert (twice.se, twice.low, twice.high) == pytest.approx((once.se, once.low, once.high))
+
+
+def test_clusters_against_statsmodels():
+    sm = pytest.importorskip("statsmodels.api")
+    rng = np.random.default_rng(3)
+    groups = rng.integers(0, 40, 120)
+    scores = np.clip(0.5 + rng.normal(0, 0.3, 40)[groups] + rng.normal(0, 0.2, 120), 0, 1)
+    fit = sm.OLS(scores, np.ones(120)).fit(cov_type="cluster", cov_kwds={"groups": groups, "df_correction": True})
+    assert win_rate(scores, groups).se == pytest.approx(fit.bse[0], rel=0.01)
+
+
+def test_clusters_of_one_prompt_are_prompts():
+    scores = [0, 0.5, 1, 1]
+    assert win_rate(scores, ["a", "b", None, None]) == win_rate(scores)
+
+
+def test_few_clusters_give_no_interval():
+    estimate = win_rate([0, 1, 1, 0.5], ["a", "a", "b", "b"])
+    assert estimate.low is None and "2 cluster(s)" in estimate.cautions[0]
+
+
+def test_clustered_coverage_is_near_nominal():
+    rng = np.random.default_rng(11)
+    groups, covered = np.repeat(np.arange(80), 2), 0
+    for _ in range(2000):
+        leaning = rng.beta(0.8, 0.8, 80)
+        scores = (rng.random(160) < leaning[groups]).astype(float)
+        estimate = win_rate(scores, groups)
+        covered += estimate.low <= 0.5 <= estimate.high
+    assert 0.935 <= covered / 2000 <= 0.965
