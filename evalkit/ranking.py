@@ -1,100 +1,245 @@
-"""Several candidates ranked by what one judge, or many battles, said of them."""
+"""More than two models in one order, from finished runs that share a judge, or from files of battles."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 
-from evalkit.judging import prompt_scores
+from evalkit.importers.rows import field_of, id_of, rows_of
+from evalkit.judging import jury_verdicts, prompt_scores
 from evalkit.records import read_table, verdicts_frame
 from evalkit.report.files import SAMPLES, read_manifest
-from evalkit.statistics.bradley_terry import Battle, Strength, bradley_terry
-from evalkit.tasks.data import jsonl_rows
-from evalkit.types import InputError, Manifest, ModelRecord
+from evalkit.statistics import bradley_terry
+from evalkit.types import IMPORTED, InputError, JudgeRecord, Manifest, ModelRecord, RankedModel, Ranking, RunError
 
 
-def battles_of_runs(runs: Sequence[Path], judge: str | None = None) -> tuple[list[Battle], str, str]:
-    """One battle a judged prompt of each run; the judge's name, and the model that most runs share (the baseline).
+@dataclass(slots=True)
+class Battles:
+    """Comparisons of two answers to one prompt. names, fingerprints: of the models, by number.
 
-    Models are told apart by what they are, not by their names: a retrained checkpoint is another one. judge: None where the runs
-    share one. Raises InputError, RunError.
+    first, second: the two models' numbers; scores: second's, in [0, 1], a tie 0.5; prompts: the number of the prompt, or of
+    the cluster of prompts that it belongs to. All of one length, one entry a battle.
     """
-    read = [(run, read_manifest(run), verdicts_frame(read_table(run / SAMPLES))) for run in runs]
-    hashes = [{record.name: record.hash for record in manifest.judges} for _, manifest, _ in read]
-    shared = sorted(set.intersection(*(set(one) for one in hashes)))
-    if judge is not None and judge not in shared:
-        raise InputError(
-            f"--judge: {judge!r} did not read every one of these runs; those that did: {', '.join(shared) or 'none'}"
-        )
-    if judge is None and len(shared) != 1:
-        told = (
-            f"several judges read them: {', '.join(shared)}; name one with --judge"
-            if shared
-            else "no judge read them all"
-        )
-        raise InputError(f"these runs cannot be ranked together: {told}")
-    name = judge or shared[0]
-    if len({one[name] for one in hashes}) > 1:
-        raise InputError(f"judge {name!r} is not the same in all of these runs: its model, rubric or settings differ")
-    names = _names([manifest for _, manifest, _ in read], name)
-    battles: list[Battle] = []
-    met: list[str] = []
-    for _, manifest, verdicts in read:
-        first, second = (names[one.fingerprint] for one in _sides(manifest, name))
-        met += [first, second]
-        for place, score in prompt_scores(verdicts.loc[verdicts["judge"] == name, :]).items():
-            battles.append(
-                Battle(
-                    "/".join(map(str, place)) if isinstance(place, tuple) else str(place), first, second, float(score)
-                )
-            )
-    if not battles:
-        raise InputError(f"judge {name!r} read no prompt of these runs in every order asked")
-    return battles, name, max(dict.fromkeys(met), key=met.count)
+
+    judge: str
+    names: list[str] = field(default_factory=list)
+    fingerprints: list[str] = field(default_factory=list)
+    first: list[int] = field(default_factory=list)
+    second: list[int] = field(default_factory=list)
+    scores: list[float] = field(default_factory=list)
+    prompts: list[int] = field(default_factory=list)
+    cautions: tuple[str, ...] = ()
+    _models: dict[tuple[str, str], int] = field(default_factory=dict)
+    _prompts: dict[tuple[str, ...], int] = field(default_factory=dict)
+
+    def model(self, name: str, fingerprint: str = "") -> int:
+        """The number of a model; told apart by fingerprint, and by name only where that is all there is."""
+        key = (fingerprint, "" if fingerprint else name)
+        if key not in self._models:
+            self._models[key] = len(self.names)
+            self.names.append(name)
+            self.fingerprints.append(fingerprint)
+        return self._models[key]
+
+    def add(self, prompt: tuple[str, ...], first: int, second: int, score: float) -> None:
+        """One battle."""
+        self.prompts.append(self._prompts.setdefault(prompt, len(self._prompts)))
+        self.first.append(first)
+        self.second.append(second)
+        self.scores.append(score)
+
+    def labels(self) -> list[str]:
+        """The names, with the beginning of the fingerprint where two models share one."""
+        shared = {name for name in self.names if self.names.count(name) > 1}
+        told = zip(self.names, self.fingerprints, strict=True)
+        return [f"{name} ({print_[:8]})" if name in shared and print_ else name for name, print_ in told]
 
 
-def battles_of_file(path: Path) -> list[Battle]:
-    """Rows {question_id, model_a, model_b, winner: model_a | model_b | tie}. Raises InputError."""
-    if not path.is_file():
-        raise InputError(f"--battles: no such file {path}")
-    points = {"model_a": 0.0, "model_b": 1.0, "tie": 0.5}
-    battles: list[Battle] = []
-    for row in jsonl_rows(path):
-        for field in ("question_id", "model_a", "model_b", "winner"):
-            if field not in row.values:
-                raise InputError(f"{row.place}: no field {field!r}; the row has: {', '.join(sorted(row.values))}")
-        winner = str(row.values["winner"]).partition(" ")[0]  # "tie (bothbad)", "tie (inconsistent)"
-        if winner not in points:
-            raise InputError(f"{row.place}: winner: {row.values['winner']!r}: must be model_a, model_b or tie")
-        asked, first, second = (str(row.values[field]) for field in ("question_id", "model_a", "model_b"))
-        battles.append(Battle(asked, first, second, points[winner]))
-    if not battles:
-        raise InputError(f"{path}: holds no battle")
+def battles_of_files(files: Sequence[Path]) -> Battles:
+    """Battles of JSONL rows {question_id, model_a, model_b, winner}; winner: model_a, model_b, or a word that begins with tie.
+
+    Raises InputError naming file, line and field.
+    """
+    battles = Battles(judge="battles")
+    for place, row in rows_of(files):
+        names = [str(field_of(row, name, place)) for name in ("model_a", "model_b")]
+        if names[0] == names[1]:
+            raise InputError(f"{place}: model_b: {names[1]!r} is model_a too; a model does not fight itself")
+        winner = field_of(row, "winner", place)
+        points = {"model_a": 0.0, "model_b": 1.0}.get(str(winner), 0.5 if str(winner).startswith("tie") else None)
+        if points is None:
+            raise InputError(f"{place}: winner: {winner!r}: must be model_a, model_b or tie; leave unread battles out")
+        first, second = (battles.model(name) for name in names)
+        battles.add((id_of(row, place),), first, second, points)
+    if not battles.scores:
+        raise InputError(f"{', '.join(map(str, files))}: no battle")
     return battles
 
 
-def rank(battles: Sequence[Battle], baseline: str, *, level: float = 0.95, seed: int = 0) -> list[Strength]:
-    """The models of the battles, the strongest first. Raises InputError for a baseline that none of them is."""
-    models = sorted({name for battle in battles for name in (battle.first, battle.second)})
-    if baseline not in models:
-        near = difflib.get_close_matches(baseline, models, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(models)}"
-        raise InputError(f"--baseline: no model {baseline!r}; {hint}")
-    return bradley_terry(battles, baseline, level=level, rng=np.random.default_rng(seed))
+def battles_of_runs(folders: Sequence[Path], judge: str | None = None) -> Battles:
+    """Battles of finished runs: tuned against what a judge held it against, both orders of a prompt averaged.
+
+    judge: which one, where the runs share several. Raises RunError for what is no finished run, InputError where the
+    runs share no judge, or one of that name is not the same judge everywhere.
+    """
+    manifests = [read_manifest(folder) for folder in folders]
+    _check_runs_differ(folders, manifests)
+    name = _common_judge(folders, manifests, judge)
+    records = [_record(manifest, name) for manifest in manifests]
+    _check_same_judge(folders, records)
+    battles = Battles(judge=name)
+    for folder, manifest, record in zip(folders, manifests, records, strict=True):
+        against = manifest.incumbent if record.against == "incumbent" else manifest.base
+        if against is None:
+            raise RunError(f"{folder}: judge {name!r} held tuned against an incumbent, and the manifest names none")
+        first, second = (battles.model(model.name, _identity(model)) for model in (against, manifest.tuned))
+        if first == second:
+            raise InputError(f"{folder}: {against.name!r} and {manifest.tuned.name!r} are the same model; leave it out")
+        table = read_table(folder / SAMPLES)
+        verdicts, groups = verdicts_frame(table), _groups(table)
+        if record.members:
+            own = jury_verdicts(verdicts, name, record.members, record.combine)
+        else:
+            own = verdicts.loc[verdicts["judge"] == name, :]
+        hashes = {suite.name: "" if against.backend == IMPORTED else suite.hash for suite in manifest.suites}
+        # A suite that was changed asks other questions under the same ids.
+        scores = prompt_scores(own)
+        if scores.empty:
+            raise InputError(f"{folder}: judge {name!r} read no prompt in every order; leave this run out")
+        for item, score in zip(scores.index.to_list(), scores.tolist(), strict=True):
+            suite, task, id_ = item
+            whole = (groups[item],) if item in groups else (task, id_)
+            battles.add((suite, hashes.get(suite, ""), *whole), first, second, score)
+    battles.cautions = tuple(_cautions(manifests))
+    return battles
 
 
-def _sides(manifest: Manifest, judge: str) -> tuple[ModelRecord, ModelRecord]:
-    record = next(one for one in manifest.judges if one.name == judge)
-    other = manifest.incumbent if record.against == "incumbent" else manifest.base
-    assert other is not None
-    return other, manifest.tuned
+def rank(
+    battles: Battles,
+    baseline: str | None = None,
+    *,
+    level: float = 0.95,
+    rng: np.random.Generator,
+    rounds: int = 1000,
+) -> Ranking:
+    """Models by Bradley-Terry strength, the strongest first. baseline: by default the model with the most battles.
+
+    Raises InputError for an unknown baseline, and where no chain of battles joins all models.
+    """
+    labels = battles.labels()
+    first, second = np.array(battles.first), np.array(battles.second)
+    _check_joined(labels, first, second)
+    fought = np.bincount(np.concatenate([first, second]), minlength=len(labels))
+    anchor = int(np.argmax(fought)) if baseline is None else _place(baseline, labels)
+    strengths = bradley_terry(
+        first,
+        second,
+        np.array(battles.scores),
+        np.array(battles.prompts),
+        models=len(labels),
+        baseline=anchor,
+        level=level,
+        rng=rng,
+        rounds=rounds,
+    )
+    models = [
+        RankedModel(label, print_, strength)
+        for label, print_, strength in zip(labels, battles.fingerprints, strengths, strict=True)
+    ]
+    # What is unknown (NaN) stands last, and claims no place.
+    models.sort(key=lambda one: -one.strength.elo.value if one.strength.elo.value == one.strength.elo.value else np.inf)
+    return Ranking(battles.judge, labels[anchor], level, tuple(models), len(set(battles.prompts)), battles.cautions)
 
 
-def _names(manifests: Sequence[Manifest], judge: str) -> dict[str, str]:
-    """A name for each fingerprint; where two models are called the same, with the beginning of theirs."""
-    records = {one.fingerprint: one.name for manifest in manifests for one in _sides(manifest, judge)}
-    taken = list(records.values())
-    return {mark: name if taken.count(name) == 1 else f"{name} ({mark[:6]})" for mark, name in records.items()}
+def _groups(table: pa.Table) -> dict[tuple[str, str, str], str]:
+    """The cluster of each prompt that belongs to one, by (suite, task, id)."""
+    held = table.filter(table["group"].is_valid()).select(["suite", "task", "id", "group"])
+    return {(row["suite"], row["task"], row["id"]): row["group"] for row in held.to_pylist()}
+
+
+def _identity(model: ModelRecord) -> str:
+    """What tells a model from others; of imported annotations only the name is known."""
+    return "" if model.backend == IMPORTED else model.fingerprint
+
+
+def _record(manifest: Manifest, name: str) -> JudgeRecord:
+    return next(record for record in manifest.judges if record.name == name)
+
+
+def _check_runs_differ(folders: Sequence[Path], manifests: Sequence[Manifest]) -> None:
+    seen: dict[str, Path] = {}
+    for folder, manifest in zip(folders, manifests, strict=True):
+        if manifest.run_id in seen:
+            raise InputError(f"{folder}: the same run as {seen[manifest.run_id]}; name each run once")
+        seen[manifest.run_id] = folder
+
+
+def _common_judge(folders: Sequence[Path], manifests: Sequence[Manifest], judge: str | None) -> str:
+    names = [[record.name for record in manifest.judges] for manifest in manifests]
+    shared = [name for name in names[0] if all(name in others for others in names)]
+    held = "; ".join(f"{folder}: {', '.join(own) or 'none'}" for folder, own in zip(folders, names, strict=True))
+    if judge is not None:
+        if judge in shared:
+            return judge
+        near = difflib.get_close_matches(judge, shared, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"judges by run: {held}"
+        raise InputError(f"--judge: no judge {judge!r} in every run; {hint}")
+    if not shared:
+        raise InputError(f"the runs share no judge, and strengths by different judges do not compare; judges: {held}")
+    leading = [name for name in shared if all(_record(manifest, name).jury is None for manifest in manifests)] or shared
+    if len(leading) > 1:
+        raise InputError(f"--judge: the runs share several judges: {', '.join(leading)}; name one")
+    return leading[0]
+
+
+def _check_same_judge(folders: Sequence[Path], records: Sequence[JudgeRecord]) -> None:
+    def identity(record: JudgeRecord) -> str:
+        imported = record.model is not None and record.model.backend == IMPORTED
+        return record.name if imported else record.hash
+
+    for folder, record in zip(folders, records, strict=True):
+        if identity(record) != identity(records[0]):
+            raise InputError(
+                f"--judge: {record.name!r} in {folder} is another judge than in {folders[0]} (model, settings or rubric "
+                "changed); run those comparisons again with one judge"
+            )
+
+
+def _cautions(manifests: Sequence[Manifest]) -> Iterable[str]:
+    if any(manifest.base.backend == IMPORTED for manifest in manifests):
+        yield "imported annotations tell models, judges and prompts apart by name only"
+    versions: dict[str, set[str]] = {}
+    for manifest in manifests:
+        for suite in manifest.suites:
+            if manifest.base.backend != IMPORTED:
+                versions.setdefault(suite.name, set()).add(suite.hash)
+    changed = sorted(name for name, hashes in versions.items() if len(hashes) > 1)
+    if changed:
+        yield f"suites changed between the runs, so that their prompts count as different ones: {', '.join(changed)}"
+
+
+def _place(name: str, labels: Sequence[str]) -> int:
+    if name in labels:
+        return labels.index(name)
+    near = difflib.get_close_matches(name, labels, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(labels)}"
+    raise InputError(f"--baseline: unknown model {name!r}; {hint}")
+
+
+def _check_joined(labels: Sequence[str], first: np.ndarray, second: np.ndarray) -> None:
+    group = np.arange(len(labels))
+    for one, two in zip(first, second, strict=True):
+        if group[one] != group[two]:
+            group[group == group[two]] = group[one]
+    if len(set(group.tolist())) > 1:
+        parts = [
+            "{" + ", ".join(labels[int(i)] for i in np.flatnonzero(group == key)) + "}" for key in np.unique(group)
+        ]
+        raise InputError(
+            f"no battle joins {' and '.join(parts)}: their strengths do not compare; add a run between one of each"
+        )

@@ -2,6 +2,7 @@
 
 from evalkit.statistics.agreement import agreement_between, agreement_rate, agreement_with, cohens_kappa
 from evalkit.statistics.alpaca_eval import alpaca_eval_length_controlled
+from evalkit.statistics.bradley_terry import bradley_terry
 from evalkit.statistics.budgets import log_spaced, score_within
 from evalkit.statistics.calibration import (
     brier_scores,
@@ -33,6 +34,7 @@ __all__ = [
     "agreement_rate",
     "agreement_with",
     "alpaca_eval_length_controlled",
+    "bradley_terry",
     "brier_scores",
     "calibration_gaps",
     "clopper_pearson",

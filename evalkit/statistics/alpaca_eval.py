@@ -8,6 +8,7 @@ Source: Dubois et al. 2024, arXiv:2404.04475; alpaca_eval 0.6.6, `length_control
 
 from __future__ import annotations
 
+import math
 import warnings
 from typing import Any, cast
 
@@ -15,6 +16,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from evalkit.types import Estimate, InputError
+
+_FOLDS = 5
 
 
 def alpaca_eval_length_controlled(
@@ -24,10 +27,18 @@ def alpaca_eval_length_controlled(
 
     scores: shape (n,), in [0, 1]: preference - 1. lengths: characters, shape (n,). difficulty: of each instruction, as
     AlpacaEval publishes it; with it the number is `length_controlled_noreg`, without `length_controlled_minimal`.
-    Raises InputError where scikit-learn is not installed.
+    Lengths that do not vary, or fewer prompts than folds: no number, and a caution says so. Raises ValueError where shapes
+    differ, InputError where scikit-learn is not installed.
     """
+    y, base, tuned = (np.asarray(values, dtype=float) for values in (scores, lengths_base, lengths_tuned))
+    given = [y, base, tuned] if difficulty is None else [y, base, tuned, np.asarray(difficulty, dtype=float)]
+    if y.ndim != 1 or any(values.shape != y.shape for values in given):
+        raise ValueError(f"shapes {[values.shape for values in given]}: must all be (n,), one a prompt")
+    if not ((y >= 0) & (y <= 1)).all():
+        raise ValueError("scores must lie in [0, 1]; leave unscored prompts out")
     try:
         import sklearn
+        from sklearn.exceptions import ConvergenceWarning
         from sklearn.linear_model import LogisticRegressionCV
         from sklearn.metrics import make_scorer
         from sklearn.model_selection import GroupKFold
@@ -36,12 +47,14 @@ def alpaca_eval_length_controlled(
             "the AlpacaEval-compatible estimator needs scikit-learn: pip install 'evalkit-gate[judges]'"
         ) from None
 
-    y = np.asarray(scores, dtype=float)
-    d = np.asarray(lengths_base, dtype=float) - np.asarray(lengths_tuned, dtype=float)
-    n = y.size
+    d, n = base - tuned, y.size
+    method = f"AlpacaEval length_controlled_{'minimal' if difficulty is None else 'noreg'}"
+    if n < _FOLDS or np.ptp(d) == 0:
+        reason = f"{n} prompts, and {_FOLDS} are the least" if n < _FOLDS else "every length difference is the same"
+        return Estimate(math.nan, None, None, None, 0.95, method, n, (f"no length-controlled win rate: {reason}",))
     columns = [np.tanh(d / d.std(ddof=1)), np.ones(n)]
     if difficulty is not None:
-        columns.insert(1, np.asarray(difficulty, dtype=float))
+        columns.insert(1, given[3])
     x = np.stack(columns, axis=1)
     held = x.copy()
     held[:, 0] = 0.0
@@ -55,15 +68,16 @@ def alpaca_eval_length_controlled(
         return float(-np.mean(target * np.log(predicted) + (1 - target) * np.log(1 - predicted)))
 
     with sklearn.config_context(enable_metadata_routing=True), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of the penalty's new spelling, and of folds that do not converge
-        scorer = make_scorer(loss, response_method="predict_proba", greater_is_better=False)
-        model: Any = cast(Any, LogisticRegressionCV)(
-            cv=GroupKFold(n_splits=5),
+        warnings.simplefilter("ignore", ConvergenceWarning)  # of a fold on the weakest penalties: theirs do not either
+        scorer: Any = cast(Any, make_scorer)(loss, response_method="predict_proba", greater_is_better=False)
+        model = cast(Any, LogisticRegressionCV)(
+            cv=GroupKFold(n_splits=_FOLDS),
             scoring=scorer.set_score_request(true_prob=True),
             random_state=123,
-            penalty="l1",
+            l1_ratios=(1.0,),
             solver="liblinear",
             fit_intercept=False,
+            use_legacy_attributes=False,
         ).set_fit_request(sample_weight=True)
         model.fit(
             np.concatenate([x, x]),
@@ -74,6 +88,5 @@ def alpaca_eval_length_controlled(
         )
     predicted = model.predict_proba(held)[:, 1]
     se = float(predicted.std(ddof=1) / np.sqrt(n))
-    method = f"AlpacaEval length_controlled_{'minimal' if difficulty is None else 'noreg'}"
     caution = "its standard error takes the fitted coefficients as known"
     return Estimate(float(predicted.mean()), se, None, None, 0.95, method, n, (caution,))

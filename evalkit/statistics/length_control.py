@@ -15,6 +15,7 @@ _LEAST = 20
 _NEAR = 0.25  # |tanh| up to which two answers count as about equally long
 _RIDGE = 1e-2  # keeps a resample in which all wins stand on one side from running off to infinity
 _STEPS = 30
+_CELLS = 2_000_000  # numbers held at once, so that 100,000 prompts fit into memory as well as 800
 
 
 def length_controlled(
@@ -28,11 +29,13 @@ def length_controlled(
 ) -> LengthControl:
     """Tuned's win rate at equal length: logistic in tanh of the standardised length difference, read at zero.
 
-    scores: shape (n,), in [0, 1], one a prompt. length_difference: shape (n,), tuned - base, in characters. groups: a cluster label a prompt, None
-    where it is on its own; clusters are drawn whole. The interval
-    and se come from a prompt bootstrap of the whole fit, standardisation included; normal on the scale of log odds. (AlpacaEval's own
-    standard error takes the coefficients as known.) supported: at least ten prompts, and 5 %, have answers of about equal
-    length; else the value is an extrapolation. Scores or lengths without variation, or fewer than 20 prompts: no interval.
+    scores: shape (n,), in [0, 1], one a prompt. length_difference: shape (n,), tuned - base, in characters. groups: a
+    cluster label a prompt, None where it is on its own; clusters are drawn whole. The interval and se come from a prompt
+    bootstrap of the whole fit, standardisation included; normal on the scale of log odds. (AlpacaEval's own standard error
+    takes the coefficients as known.) A ridge of 0.01 keeps a fit finite where length parts all wins from all losses; it
+    moves log odds by about 0.01 / (n p (1 - p)) of their size. supported: at least ten prompts, and 5 %, have answers of
+    about equal length, some to each side of zero; else the value is an extrapolation. Scores or lengths without variation,
+    or fewer than 20 prompts (or clusters, where there are any): neither number nor interval.
     Raises ValueError where shapes differ or scores lie outside [0, 1].
     Source: Dubois et al. 2024, arXiv:2404.04475, without its instruction difficulty.
     """
@@ -43,9 +46,11 @@ def length_controlled(
         raise ValueError("scores must lie in [0, 1]; leave unscored prompts out")
     n = y.size
     method = f"logistic in tanh of length, bootstrap of {rounds} fits by prompt"
+    labels = np.arange(n) if groups is None else cluster_labels(groups, n)
+    units, of = int(labels.max(initial=-1)) + 1, "prompts" if groups is None else "clusters of prompts"
     reason = ""
-    if n < _LEAST:
-        reason = f"no interval: {n} prompts, and length control needs {_LEAST}"
+    if units < _LEAST:
+        reason = f"no interval: {units} {of}, and length control needs {_LEAST}"
     elif np.ptp(y) == 0:
         reason = "no interval: every prompt scores the same, so that length can explain nothing"
     elif np.ptp(d) == 0:
@@ -56,10 +61,10 @@ def length_controlled(
     whole = np.ones((1, n))
     intercept, slope = _fits(y, d, whole)[0]
     # A fit of a resample is a fit with each prompt weighted by how often it was drawn.
-    labels = np.arange(n) if groups is None else cluster_labels(groups, n)
-    units = int(labels.max()) + 1
-    weights = rng.multinomial(units, np.full(units, 1 / units), size=rounds).astype(float)[:, labels]
-    fits = _fits(y, d, weights)
+    at_once = max(1, _CELLS // n)
+    fits = np.concatenate(
+        [_fits(y, d, _drawn(labels, min(at_once, rounds - done), rng)) for done in range(0, rounds, at_once)]
+    )
     from scipy.special import ndtri
 
     half = float(ndtri((1 + level) / 2)) * fits.std(axis=0, ddof=1)
@@ -67,9 +72,15 @@ def length_controlled(
     low, high = _logistic(intercept + np.array([-half[0], half[0]]))
     rates = _logistic(fits[:, 0])
     slope_low, slope_high = slope - half[1], slope + half[1]
-    near = int((np.abs(_features(d, whole)[0]) <= _NEAR).sum())
-    supported = near >= max(10, 0.05 * n)
-    cautions = () if supported else (f"only {near} of {n} prompts have answers of about equal length: extrapolated",)
+    unlike = _features(d, whole)[0]
+    close = unlike[np.abs(unlike) <= _NEAR]
+    near, cautions = close.size, ()
+    if near < max(10, 0.05 * n):
+        cautions = (f"only {near} of {n} prompts have answers of about equal length: extrapolated",)
+    elif not (close.min() <= 0 <= close.max()):
+        longer = "longer" if close.min() > 0 else "shorter"
+        cautions = (f"where answers are of about equal length tuned's is always the {longer} one: extrapolated",)
+    supported = not cautions
     value = float(_logistic(np.array(intercept)))
     return LengthControl(
         Estimate(value, float(rates.std(ddof=1)), float(low), float(high), level, method, n, cautions),
@@ -78,6 +89,13 @@ def length_controlled(
         ),
         supported=supported,
     )
+
+
+def _drawn(labels: np.ndarray, rounds: int, rng: np.random.Generator) -> np.ndarray:
+    """How often each prompt was drawn into each resample, with its cluster; shape (rounds, n)."""
+    units = int(labels.max()) + 1
+    draws = [np.bincount(rng.integers(units, size=units), minlength=units)[labels] for _ in range(rounds)]
+    return np.stack(draws).astype(float)
 
 
 def _features(d: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -43,6 +43,7 @@ from evalkit.types.provenance import (
     TaskRecord,
     TrainingFile,
 )
+from evalkit.types.ranked import RankedModel, Ranking, Strength
 from evalkit.types.results import (
     Comparison,
     Decision,
@@ -112,6 +113,8 @@ __all__ = [
     "Prepared",
     "Progress",
     "Question",
+    "RankedModel",
+    "Ranking",
     "Request",
     "Role",
     "RunError",
@@ -119,6 +122,7 @@ __all__ = [
     "Score",
     "Silent",
     "Span",
+    "Strength",
     "SuiteAtTestTime",
     "SuiteDrift",
     "SuiteRecord",

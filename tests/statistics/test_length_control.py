@@ -1,9 +1,11 @@
 import json
+import sys
 
 import numpy as np
 import pytest
 
 from evalkit.statistics import alpaca_eval_length_controlled, length_controlled
+from evalkit.types import InputError
 
 RNG = np.random.default_rng
 
@@ -74,6 +76,51 @@ def test_no_support_at_equal_length_is_said():
 def test_degenerate_input_gives_no_interval_and_says_why(y, d, why):
     got = length_controlled(y, d, rng=RNG(0))
     assert got.win_rate.low is None and np.isnan(got.win_rate.value) and why in got.win_rate.cautions[0]
+
+
+def test_few_clusters_give_no_interval_however_many_prompts_they_hold():
+    y, d = drawn(RNG(10), n=200)
+    got = length_controlled(y, d, np.arange(200) % 8, rng=RNG(0))
+    assert got.win_rate.low is None and "8 clusters" in got.win_rate.cautions[0]
+
+
+def test_near_prompts_on_one_side_only_are_no_support():
+    rng = RNG(8)
+    d = 20 + rng.exponential(200, 300)  # tuned always writes more
+    got = length_controlled((rng.random(300) < 0.6).astype(float), d, rng=rng)
+    assert not got.supported and "always the longer one" in got.win_rate.cautions[0]
+
+
+def test_resamples_in_parts_are_the_same_resamples(monkeypatch):
+    from evalkit.statistics import length_control
+
+    y, d = drawn(RNG(9), n=100)
+    whole = length_controlled(y, d, rng=RNG(1), rounds=60)
+    monkeypatch.setattr(length_control, "_CELLS", 700)
+    parts = length_controlled(y, d, rng=RNG(1), rounds=60)
+    assert (parts.win_rate.low, parts.slope.se) == pytest.approx((whole.win_rate.low, whole.slope.se), rel=1e-6)
+
+
+def test_wins_that_length_parts_from_losses_stay_finite():
+    d = np.arange(-50, 50) + 0.5
+    got = length_controlled((d > 0).astype(float), d, rng=RNG(0))
+    assert np.isfinite([got.slope.value, got.slope.se, got.win_rate.se]).all()
+    assert got.win_rate.low < 0.5 < got.win_rate.high
+
+
+@pytest.mark.parametrize(
+    ("scores", "lengths", "why"), [([1, 0, 1], [1, 2, 3], "3 prompts"), ([1, 0] * 10, [7] * 20, "the same")]
+)
+def test_alpaca_evals_estimator_gives_no_number_where_it_has_none(scores, lengths, why):
+    pytest.importorskip("sklearn")
+    got = alpaca_eval_length_controlled(scores, lengths, np.zeros(len(scores)))
+    assert np.isnan(got.value) and why in got.cautions[0]
+
+
+def test_without_scikit_learn_the_error_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    with pytest.raises(InputError, match=r"evalkit-gate\[judges\]"):
+        alpaca_eval_length_controlled([0, 1] * 10, np.arange(20), np.zeros(20))
 
 
 def annotations(recorded, model):
