@@ -7,14 +7,17 @@ bias, the estimate is unbiased; a good judge only makes it narrower.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from evalkit.statistics.cautions import too_few
 from evalkit.types import Estimate
 
 LEAST_LABELS = 100
 _NORMAL_FROM = 200
+_UNSEEN = 2  # labels that differ from the judge by everything, counted besides those that were seen
 
 
 def ppi_mean(
@@ -29,8 +32,8 @@ def ppi_mean(
 
     labels, judged: shape (n,), of the same items. judged_only: shape (N,). Both sets are random samples of one population.
     weight: how far the judge is relied on; None: what narrows the interval most; 1: classical PPI; 0: labels alone.
-    Normal interval, t below 200 labels. Fewer than 100 labels: no interval. Where people and judge never vary, the interval
-    is that of a rate of zero events, never of no width.
+    Normal interval, t below 200 labels. Fewer than 100 labels: no interval. Where people never vary, the interval is that of
+    a rate of zero events, never of no width; a caution says so.
     """
     y, f, g = (np.asarray(one, dtype=float) for one in (labels, judged, judged_only))
     if y.ndim != 1 or y.shape != f.shape or g.ndim != 1:
@@ -58,7 +61,13 @@ def ppi_mean_drawn(
     labels, probabilities: shape (n,), what they said and with which probability each item was drawn. What the labels correct
     is weighted by inverse probability; the weight of the judge is what narrows the interval most. The variance has two
     parts: items (what another set of prompts would change) and the draw (Hajek's approximation for a draw of fixed size).
-    Source: Hajek 1964, Ann. Math. Statist. 35:1491-1523; Zrnic and Candes 2024, arXiv:2403.03208.
+
+    A judge that is rarely wrong shows few or no errors among n labels, and their spread then says too little: a hundred
+    labels may well miss an error in every fiftieth item. So the draw's part counts two labels more than were seen that
+    differ from the judge by 1, as Agresti and Coull do for a rate; the scale is [0, 1]. Fewer than 20 labels other than
+    ties: a caution that begins with TOO_FEW.
+    Sources: Hajek 1964, Ann. Math. Statist. 35:1491-1523; Zrnic and Candes 2024, arXiv:2403.03208; Agresti and Coull 1998,
+    Am. Stat. 52:119-126.
     """
     f_all = np.asarray(judged, dtype=float)
     place = np.asarray(drawn, dtype=int)
@@ -87,8 +96,11 @@ def ppi_mean_drawn(
     value = y_mean + float((error / pi).sum()) / total
     # Two numbers are fitted to the labels: the mean of what is left over, and the judge's weight.
     by_draw = n / (n - 2) * float(left @ centred(error) ** 2) / total**2
+    by_draw += _UNSEEN * float((left / pi**2).mean()) / total**2
     by_items = float(np.average((y - value) ** 2, weights=1 / pi)) / total
-    return _interval(value, by_draw + by_items, n, level, method, y)
+    decided = int(np.count_nonzero(y != 0.5))
+    estimate = _interval(value, by_draw + by_items, n, level, method, y)
+    return replace(estimate, cautions=(*estimate.cautions, *too_few(decided, "labels")), differing=decided)
 
 
 def _too_few(n: int, level: float, method: str) -> Estimate:
@@ -107,5 +119,6 @@ def _interval(value: float, variance: float, n: int, level: float, method: str, 
         # No two labels differ: what was never seen among n may still happen as often as Clopper and Pearson allow.
         unseen = 1 - ((1 - level) / 2) ** (1 / n)
         caution = "all labels are the same: the interval says how often another one may have been missed"
-        return Estimate(value, se, low - unseen, high + unseen, level, method, n, (caution,))
+        low, high = min(low, value - unseen), max(high, value + unseen)
+        return Estimate(value, se, low, high, level, method, n, (caution,))
     return Estimate(value, se, low, high, level, method, n, df=float(n - 1) if n < _NORMAL_FROM else None)
