@@ -7,12 +7,14 @@ bias, the estimate is unbiased; a good judge only makes it narrower.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from evalkit.statistics.cautions import too_few
+from evalkit.statistics.paired import FEWEST_CLUSTERS, cluster_labels
 from evalkit.types import Estimate
 
 LEAST_LABELS = 100
@@ -53,12 +55,19 @@ def ppi_mean(
 
 
 def ppi_mean_drawn(
-    judged: ArrayLike, drawn: ArrayLike, labels: ArrayLike, probabilities: ArrayLike, *, level: float = 0.95
+    judged: ArrayLike,
+    drawn: ArrayLike,
+    labels: ArrayLike,
+    probabilities: ArrayLike,
+    groups: Sequence[object] | NDArray[np.generic] | None = None,
+    *,
+    level: float = 0.95,
 ) -> Estimate:
     """The same where the labelled items were drawn from the judged ones with known probabilities.
 
     judged: shape (N,), the judge's number of every item. drawn: shape (n,), which of them people labelled, as indices.
-    labels, probabilities: shape (n,), what they said and with which probability each item was drawn. What the labels correct
+    labels, probabilities: shape (n,), what they said and with which probability each item was drawn. groups: shape (N,), a
+    cluster label an item (the turns of one question), None where it is on its own. What the labels correct
     is weighted by inverse probability; the weight of the judge is what narrows the interval most. The variance has two
     parts: items (what another set of prompts would change) and the draw (Hajek's approximation for a draw of fixed size).
 
@@ -98,9 +107,29 @@ def ppi_mean_drawn(
     by_draw = n / (n - 2) * float(left @ centred(error) ** 2) / total**2
     by_draw += _UNSEEN * float((left / pi**2).mean()) / total**2
     by_items = float(np.average((y - value) ** 2, weights=1 / pi)) / total
+    clusters = None if groups is None else cluster_labels(groups, total)
+    count = total if clusters is None else int(clusters.max()) + 1
+    if clusters is not None and count < total:
+        method = f"{method}, cluster-robust ({count} clusters)"
+        if count < FEWEST_CLUSTERS:
+            reason = f"no interval: {count} cluster(s), and {FEWEST_CLUSTERS} are the least"
+            return Estimate(value, None, None, None, level, method, n, (reason,))
+        by_items *= _inflation(f_all - f_mean, (y - value) / pi, pi, clusters, place)
     decided = int(np.count_nonzero(y != 0.5))
-    estimate = _interval(value, by_draw + by_items, n, level, method, y)
-    return replace(estimate, cautions=(*estimate.cautions, *too_few(decided, "labels")), differing=decided)
+    estimate = _interval(value, by_draw + by_items, min(n, count), level, method, y)
+    return replace(estimate, n=n, cautions=(*estimate.cautions, *too_few(decided, "labels")), differing=decided)
+
+
+def _inflation(
+    of_f: np.ndarray, weighted: np.ndarray, pi: np.ndarray, clusters: np.ndarray, place: np.ndarray
+) -> float:
+    """By how much items that come in clusters scatter more than items on their own: as the judge's scores, of which all are
+    there, and as the labels, of which few share a cluster, say; the larger of both, and at least 1.
+    """
+    by_judge = float(np.sum(np.bincount(clusters, weights=of_f) ** 2)) / max(float(of_f @ of_f), 1e-12)
+    alone = float(np.sum(weighted**2 * pi))
+    shared = float(np.sum(np.bincount(clusters[place], weights=weighted) ** 2) - np.sum(weighted**2))
+    return max(1.0, by_judge, 1 + shared / max(alone, 1e-12))
 
 
 def _too_few(n: int, level: float, method: str) -> Estimate:

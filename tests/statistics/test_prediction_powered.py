@@ -167,3 +167,28 @@ def test_a_rare_error_of_the_judges_among_many_prompts_is_covered(labels):
         own = win_rate(judged)
         judges += own.low <= truth <= own.high
     assert held >= 367 and judges < 360  # 380 less three standard errors
+
+
+def test_turns_of_one_question_are_not_two_questions():
+    """400 questions whose two turns people judge alike, 400 of 800 labelled: half as many questions as prompts."""
+    rng, truth, held, naive = RNG(7), 0.525, 0, 0
+    groups = np.repeat(np.arange(400), 2)
+    for _ in range(400):
+        people = np.repeat(rng.choice([0.0, 0.5, 1.0], 400, p=[0.4, 0.15, 0.45]), 2)
+        judged = np.where(rng.random(800) < 0.2, np.minimum(1, people + 0.5), people)
+        drawn = rng.permutation(800)[:400]
+        for robust in (True, False):
+            got = ppi_mean_drawn(judged, drawn, people[drawn], np.full(400, 0.5), groups if robust else None)
+            inside = got.low <= truth <= got.high
+            held, naive = held + (robust and inside), naive + (not robust and inside)
+    assert held >= 367 and naive < 360
+
+
+def test_items_on_their_own_are_no_clusters():
+    rng = RNG(8)
+    judged, people = rng.random(300), rng.choice([0.0, 1.0], 300)
+    drawn = rng.permutation(300)[:150]
+    alone = ppi_mean_drawn(judged, drawn, people[drawn], np.full(150, 0.5))
+    assert ppi_mean_drawn(judged, drawn, people[drawn], np.full(150, 0.5), [None] * 300) == alone
+    few = ppi_mean_drawn(judged, drawn, people[drawn], np.full(150, 0.5), np.arange(300) % 4)
+    assert few.low is None and "4 cluster(s)" in few.cautions[0]
