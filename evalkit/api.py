@@ -39,7 +39,7 @@ from evalkit.inputs import (
 )
 from evalkit.judging import exam_folders, find_exam, judge_hash, jury_hash, rubric_hash
 from evalkit.labelling import draw as draw_to_label
-from evalkit.labelling import labels_of, read_rows
+from evalkit.labelling import labels_of, passed_over, read_rows
 from evalkit.provenance import hardware, versions
 from evalkit.records import of_both_arms, read_table, samples_frame, verdicts_frame, with_overlaps
 from evalkit.report.files import read_manifest, write_run
@@ -314,10 +314,13 @@ def with_labels(run: Run, files: Sequence[Path], judge: str | None = None) -> Ru
     labels = labels_of(drawn, rows)
     if not labels:
         raise InputError(f"{files[0]}: nobody has filled in the column `label`: write first, second or tie")
-    cautions = run.manifest.cautions
-    if len(labels) < len(rows):
+    # Of labels read before nothing stays, and neither does what was said of them.
+    cautions = tuple(one for one in run.manifest.cautions if not one.startswith(f"labels for {drawn.judge}:"))
+    skipped = passed_over(drawn, rows)
+    if skipped:
         cautions += (
-            f"{len(rows) - len(labels)} of {len(rows)} pairs drawn were not labelled; they count as if at random",
+            f"labels for {drawn.judge}: {skipped} of {len(labels) + skipped} pairs were passed over, which counts as chance; "
+            "the correction is off where it was not",
         )
     records = tuple(
         dataclasses.replace(record, labels=labels) if record.name == drawn.judge else record

@@ -49,7 +49,7 @@ def label_next(
     drawn = draw(stored.manifest, stored.verdicts, judge, seed=seed)
     rows = [row for path in earlier or () for row in read_rows(path)]
     against = next(record.against for record in stored.manifest.judges if record.name == drawn.judge)
-    out.write_text(to_label(drawn, stored.samples, n, rows, against), encoding="utf-8")
+    out.write_text(to_label(drawn, stored.samples, n, rows, against), encoding="utf-8", newline="")
     typer.echo(f"{out}: {n} pairs to label: write first, second or tie into the column `label`")
 
 
@@ -78,14 +78,14 @@ def correct(
 
     from evalkit.api import load, with_labels
     from evalkit.report.numbers import rate
-    from evalkit.report.summary import summary
+    from evalkit.report.summary import summary_json
 
     corrected = with_labels(load(run), labels, judge)
     corrected.write(out or run)
     found = [one for one in corrected.comparison.judges if one.labels]
     if json:
-        told = summary(corrected.comparison, corrected.decision, corrected.manifest)["judges"]
-        typer.echo(json_.dumps(told, indent=2, ensure_ascii=False, default=str))
+        told = json_.loads(summary_json(corrected.comparison, corrected.decision, corrected.manifest))["judges"]
+        typer.echo(json_.dumps(told, indent=2, ensure_ascii=False))
         return
     for one in found:
         typer.echo(f"{one.name}: win rate {rate(one.win_rate)} by the judge on {one.n} prompts")

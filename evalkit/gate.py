@@ -90,8 +90,12 @@ def _gates(comparison: Comparison, policy: PolicySpec) -> Iterator[Gate]:
     for judge in comparison.judges:
         if judge.win_rate is not None:
             # Where people have labelled enough pairs, what they correct the judge to is what counts.
-            usable = judge.corrected is not None and judge.corrected.low is not None
-            yield _judge_gate(judge, judge.corrected if usable and judge.corrected else judge.win_rate, policy)
+            if judge.corrected is not None and judge.corrected.low is not None:
+                gate = _judge_gate(judge, judge.corrected, policy)
+                # Its n counts labels, and more of either labels or prompts alone has no number that would do.
+                yield replace(gate, more_items_needed=0 if gate.verdict != "inconclusive" else None)
+            else:
+                yield _judge_gate(judge, judge.win_rate, policy)
 
 
 def _advisory(gate: Gate) -> Gate:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from evalkit.types import InputError, Label, Manifest
 COLUMNS = ("suite", "task", "id", "prompt", "first", "second", "label", "probability", "judge", "seed")
 WORDS = ("first", "second", "tie")
 _ITEM = ["suite", "task", "id"]
+_LONGEST = 2**31 - 1  # characters of a field: the csv module's own limit is shorter than long prompts
 
 Place = tuple[str, str, str]
 
@@ -82,12 +83,19 @@ def to_label(drawn: Draw, samples: pd.DataFrame, n: int, labelled: Sequence[Row]
     probabilities = drawn.probabilities(total)
     texts = _texts(samples, against)
     out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
+    # With \r in its line ends the writer puts texts that hold one in quotation marks.
+    writer = csv.writer(out, lineterminator="\r\n")
     writer.writerow(COLUMNS)
     for item in drawn.places[len(done) : total]:
+        if item not in texts:
+            raise InputError(
+                f"{item[0]}: id {item[2]!r}: the run does not hold both answers' texts, so there is nothing to show to people; "
+                "of an import, give it the files that hold them"
+            )
         base, tuned, prompt = texts[item]
-        first, second = (tuned, base) if tuned_first(drawn, item) else (base, tuned)
-        writer.writerow([*item, prompt, first, second, "", f"{probabilities[item]:.9f}", drawn.judge, drawn.seed])
+        shown = (prompt, tuned, base) if tuned_first(drawn, item) else (prompt, base, tuned)
+        told = f"{probabilities[item]:.9f}"
+        writer.writerow([*item, *map(_inert, shown), "", told, drawn.judge, drawn.seed])
     return out.getvalue()
 
 
@@ -97,7 +105,12 @@ def read_rows(path: Path) -> list[Row]:
         text = path.read_text("utf-8-sig")
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-    reader = csv.DictReader(io.StringIO(text, newline=""))
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: is not UTF-8; save it as CSV UTF-8") from None
+    csv.field_size_limit(_LONGEST)
+    head = text.partition("\n")[0]
+    # Where the comma is the decimal sign, spreadsheets save CSV with semicolons.
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=";" if head.count(";") > head.count(",") else ",")
     absent = [
         name
         for name in ("suite", "task", "id", "label", "probability", "judge", "seed")
@@ -111,7 +124,7 @@ def read_rows(path: Path) -> list[Row]:
         )
         raise InputError(f"{path}: no column {absent[0]!r}{why}; draw with: evalkit judge label-next")
     rows: list[Row] = []
-    for row in reader:
+    for row in _parsed(reader, path):
         place = f"{path}:{reader.line_num}"
         label = (row["label"] or "").strip().casefold()
         if label and label not in WORDS:
@@ -124,21 +137,39 @@ def read_rows(path: Path) -> list[Row]:
     return rows
 
 
-def labels_of(drawn: Draw, rows: Sequence[Row]) -> tuple[Label, ...]:
-    """What people said, with the probability of having been asked. Rows nobody filled in are left out.
+def _parsed(reader: csv.DictReader[str], path: Path) -> Iterator[dict[str, str]]:
+    try:
+        yield from reader
+    except csv.Error as error:
+        raise InputError(f"{path}:{reader.line_num}: not CSV: {error}") from None
 
-    Raises InputError for a row that was not drawn, or stands twice.
+
+def labels_of(drawn: Draw, rows: Sequence[Row]) -> tuple[Label, ...]:
+    """What people said, with the probability of having been asked and having answered. Rows nobody filled in are left out.
+
+    Whoever stops early leaves the end of the draw, and what comes before it is a shorter draw. Rows passed over before the
+    last that was labelled count as passed over by chance. Raises InputError for a row that was not drawn, or stands twice.
     """
     _check_drawn(drawn, rows)
     if not rows:
         return ()
-    probabilities = drawn.probabilities(len(rows))
+    filled = [row for row in rows if row.label]
+    if not filled:
+        return ()
+    reached = len(filled) + passed_over(drawn, rows)
+    probabilities = drawn.probabilities(reached)
     labels: list[Label] = []
-    for row in rows:
-        if row.label:
-            value = 0.5 if row.label == "tie" else float((row.label == "first") == tuned_first(drawn, row.item))
-            labels.append(Label(*row.item, value, probabilities[row.item]))
+    for row in filled:
+        value = 0.5 if row.label == "tie" else float((row.label == "first") == tuned_first(drawn, row.item))
+        labels.append(Label(*row.item, value, probabilities[row.item] * len(filled) / reached))
     return tuple(labels)
+
+
+def passed_over(drawn: Draw, rows: Sequence[Row]) -> int:
+    """How many pairs nobody labelled stand in the draw before the last that somebody did."""
+    place = {item: number for number, item in enumerate(drawn.places)}
+    filled = [place[row.item] for row in rows if row.label]
+    return max(filled) + 1 - len(filled) if filled else 0
 
 
 def tuned_first(drawn: Draw, item: Place) -> bool:
@@ -164,9 +195,15 @@ def _check_drawn(drawn: Draw, rows: Sequence[Row]) -> None:
             )
 
 
+def _inert(text: str) -> str:
+    """Text that a spreadsheet shows and does not run: a model may have written a formula."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+
+
 def _texts(samples: pd.DataFrame, against: str) -> dict[Place, tuple[str, str, str]]:
-    """Base's text, tuned's text and the prompt, by item."""
-    first = samples.loc[samples["sample"] == 0, :]
+    """Base's text, tuned's text and the prompt, by item; only items of which both texts are there."""
+    first = samples.loc[(samples["sample"] == 0) & samples["text"].notna(), :]
+    first = first.assign(prompt=first["prompt"].fillna(""))
     found: dict[Place, dict[str, tuple[str, str]]] = {}
     columns = (first[name].astype(str).tolist() for name in (*_ITEM, "arm", "text", "prompt"))
     for suite, task, id, arm, text, prompt in zip(*columns, strict=True):

@@ -122,6 +122,27 @@ def test_too_many_unscored_verdicts_leave_a_judge_undecided():
     assert decide(comparison(suite(), judges=(judge,)), PolicySpec()).outcome == "inconclusive"
 
 
+@pytest.mark.parametrize(("exam", "outcome"), [("none", "go"), ("passed", "no_go")])
+def test_a_corrected_win_rate_is_what_an_examined_judge_gates_on(exam, outcome):
+    judge = JudgeResult(
+        "j", 500, 0, estimate(0.6, 0.55, 0.65), exam=exam, corrected=estimate(0.35, 0.3, 0.4), labels=150
+    )
+    decision = decide(comparison(suite(), judges=(judge,)), PolicySpec())
+    gate = next(gate for gate in decision.gates if gate.kind == "judge")
+    assert (gate.estimate.value, gate.verdict, decision.outcome) == (0.35, "fail", outcome)
+    refused = dataclasses.replace(judge, corrected=Estimate(float("nan"), None, None, None, 0.95, "PPI++", 99))
+    gate = next(
+        gate for gate in decide(comparison(suite(), judges=(refused,)), PolicySpec()).gates if gate.kind == "judge"
+    )
+    assert gate.estimate.value == 0.6, "too few labels correct nothing"
+
+
+def test_an_undecided_corrected_win_rate_promises_no_number_of_items():
+    judge = JudgeResult("j", 500, 0, estimate(0.6, 0.55, 0.65), exam="passed", corrected=estimate(0.46, 0.4, 0.52))
+    decision = decide(comparison(suite(), judges=(judge,)), PolicySpec())
+    assert next(gate for gate in decision.gates if gate.kind == "judge").more_items_needed is None
+
+
 def test_a_pool_gates_in_place_of_its_members():
     a, b = suite(name="a", low=-0.2), suite(name="b", low=-0.2)
     pool = dataclasses.replace(suite(name="code"), tasks=())

@@ -54,7 +54,7 @@ def examined_result(
             level=level,
             rng=rng,
         )
-    corrected = _corrected(record, scores, level)
+    corrected = _corrected(record, scores, labels_of(groups, scores.index), level)
     consistent, asked_again = _consistency(verdicts)
     graded = first.loc[first["base_grade"].notna() & first["tuned_grade"].notna(), :]
     difference = None
@@ -87,7 +87,7 @@ def examined_result(
     return replace(result, cautions=(*result.cautions, *_cautions(result, record, models)))
 
 
-def _corrected(record: JudgeRecord, scores: pd.Series, level: float) -> Estimate | None:
+def _corrected(record: JudgeRecord, scores: pd.Series, groups: np.ndarray | None, level: float) -> Estimate | None:
     """The win rate with people's labels; None without any."""
     if not record.labels:
         return None
@@ -95,7 +95,7 @@ def _corrected(record: JudgeRecord, scores: pd.Series, level: float) -> Estimate
     held = [label for label in record.labels if (label.suite, label.task, label.id) in places]
     drawn = [places[label.suite, label.task, label.id] for label in held]
     values, probabilities = [label.value for label in held], [label.probability for label in held]
-    estimate = ppi_mean_drawn(scores.to_numpy(), drawn, values, probabilities, level=level)
+    estimate = ppi_mean_drawn(scores.to_numpy(), drawn, values, probabilities, groups, level=level)
     if estimate.low is None or estimate.high is None:
         return estimate
     return replace(estimate, low=max(0.0, estimate.low), high=min(1.0, estimate.high))

@@ -7,14 +7,19 @@ bias, the estimate is unbiased; a good judge only makes it narrower.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
+from evalkit.statistics.cautions import too_few
+from evalkit.statistics.paired import FEWEST_CLUSTERS, cluster_labels
 from evalkit.types import Estimate
 
 LEAST_LABELS = 100
 _NORMAL_FROM = 200
+_UNSEEN = 2  # labels that differ from the judge by everything, counted besides those that were seen
 
 
 def ppi_mean(
@@ -29,8 +34,8 @@ def ppi_mean(
 
     labels, judged: shape (n,), of the same items. judged_only: shape (N,). Both sets are random samples of one population.
     weight: how far the judge is relied on; None: what narrows the interval most; 1: classical PPI; 0: labels alone.
-    Normal interval, t below 200 labels. Fewer than 100 labels: no interval. Where people and judge never vary, the interval
-    is that of a rate of zero events, never of no width.
+    Normal interval, t below 200 labels. Fewer than 100 labels: no interval. Where people never vary, the interval is that of
+    a rate of zero events, never of no width; a caution says so.
     """
     y, f, g = (np.asarray(one, dtype=float) for one in (labels, judged, judged_only))
     if y.ndim != 1 or y.shape != f.shape or g.ndim != 1:
@@ -50,15 +55,28 @@ def ppi_mean(
 
 
 def ppi_mean_drawn(
-    judged: ArrayLike, drawn: ArrayLike, labels: ArrayLike, probabilities: ArrayLike, *, level: float = 0.95
+    judged: ArrayLike,
+    drawn: ArrayLike,
+    labels: ArrayLike,
+    probabilities: ArrayLike,
+    groups: Sequence[object] | NDArray[np.generic] | None = None,
+    *,
+    level: float = 0.95,
 ) -> Estimate:
     """The same where the labelled items were drawn from the judged ones with known probabilities.
 
     judged: shape (N,), the judge's number of every item. drawn: shape (n,), which of them people labelled, as indices.
-    labels, probabilities: shape (n,), what they said and with which probability each item was drawn. What the labels correct
+    labels, probabilities: shape (n,), what they said and with which probability each item was drawn. groups: shape (N,), a
+    cluster label an item (the turns of one question), None where it is on its own. What the labels correct
     is weighted by inverse probability; the weight of the judge is what narrows the interval most. The variance has two
     parts: items (what another set of prompts would change) and the draw (Hajek's approximation for a draw of fixed size).
-    Source: Hajek 1964, Ann. Math. Statist. 35:1491-1523; Zrnic and Candes 2024, arXiv:2403.03208.
+
+    A judge that is rarely wrong shows few or no errors among n labels, and their spread then says too little: a hundred
+    labels may well miss an error in every fiftieth item. So the draw's part counts two labels more than were seen that
+    differ from the judge by 1, as Agresti and Coull do for a rate; the scale is [0, 1]. Fewer than 20 labels other than
+    ties: a caution that begins with TOO_FEW.
+    Sources: Hajek 1964, Ann. Math. Statist. 35:1491-1523; Zrnic and Candes 2024, arXiv:2403.03208; Agresti and Coull 1998,
+    Am. Stat. 52:119-126.
     """
     f_all = np.asarray(judged, dtype=float)
     place = np.asarray(drawn, dtype=int)
@@ -87,8 +105,31 @@ def ppi_mean_drawn(
     value = y_mean + float((error / pi).sum()) / total
     # Two numbers are fitted to the labels: the mean of what is left over, and the judge's weight.
     by_draw = n / (n - 2) * float(left @ centred(error) ** 2) / total**2
+    by_draw += _UNSEEN * float((left / pi**2).mean()) / total**2
     by_items = float(np.average((y - value) ** 2, weights=1 / pi)) / total
-    return _interval(value, by_draw + by_items, n, level, method, y)
+    clusters = None if groups is None else cluster_labels(groups, total)
+    count = total if clusters is None else int(clusters.max()) + 1
+    if clusters is not None and count < total:
+        method = f"{method}, cluster-robust ({count} clusters)"
+        if count < FEWEST_CLUSTERS:
+            reason = f"no interval: {count} cluster(s), and {FEWEST_CLUSTERS} are the least"
+            return Estimate(value, None, None, None, level, method, n, (reason,))
+        by_items *= _inflation(f_all - f_mean, (y - value) / pi, pi, clusters, place)
+    decided = int(np.count_nonzero(y != 0.5))
+    estimate = _interval(value, by_draw + by_items, min(n, count), level, method, y)
+    return replace(estimate, n=n, cautions=(*estimate.cautions, *too_few(decided, "labels")), differing=decided)
+
+
+def _inflation(
+    of_f: np.ndarray, weighted: np.ndarray, pi: np.ndarray, clusters: np.ndarray, place: np.ndarray
+) -> float:
+    """By how much items that come in clusters scatter more than items on their own: as the judge's scores, of which all are
+    there, and as the labels, of which few share a cluster, say; the larger of both, and at least 1.
+    """
+    by_judge = float(np.sum(np.bincount(clusters, weights=of_f) ** 2)) / max(float(of_f @ of_f), 1e-12)
+    alone = float(np.sum(weighted**2 * pi))
+    shared = float(np.sum(np.bincount(clusters[place], weights=weighted) ** 2) - np.sum(weighted**2))
+    return max(1.0, by_judge, 1 + shared / max(alone, 1e-12))
 
 
 def _too_few(n: int, level: float, method: str) -> Estimate:
@@ -107,5 +148,6 @@ def _interval(value: float, variance: float, n: int, level: float, method: str, 
         # No two labels differ: what was never seen among n may still happen as often as Clopper and Pearson allow.
         unseen = 1 - ((1 - level) / 2) ** (1 / n)
         caution = "all labels are the same: the interval says how often another one may have been missed"
-        return Estimate(value, se, low - unseen, high + unseen, level, method, n, (caution,))
+        low, high = min(low, value - unseen), max(high, value + unseen)
+        return Estimate(value, se, low, high, level, method, n, (caution,))
     return Estimate(value, se, low, high, level, method, n, df=float(n - 1) if n < _NORMAL_FROM else None)

@@ -9,6 +9,7 @@ from evalkit.statistics import (
     inclusion_probabilities,
     ppi_mean,
     ppi_mean_drawn,
+    rests_on_too_few,
     win_rate,
 )
 
@@ -112,3 +113,82 @@ def test_the_corrected_interval_covers_where_the_judges_own_does_not():
     assert held["judge"] < 60
     # 95 % of 600 is 570, and three standard errors are 16.
     assert 552 <= held["label-next"] <= 588 and 552 <= held["uniform"] <= 588
+
+
+def test_hand_worked():
+    """Half of 200 drawn evenly; 10 of the judge's 100 labelled scores are half a point too high, spread evenly over them."""
+    people = np.tile([0.0, 1.0], 50)
+    judged = people.copy()
+    judged[:20:2] = 0.5  # 10 of the 50 that people say 0 of
+    every = np.concatenate([judged, judged])
+    got = ppi_mean_drawn(every, np.arange(100), people, np.full(100, 0.5))
+    # y: mean .5, variance .25. f: mean .55, E[f^2] = .525, variance .2225, covariance with y: .5 - .5 * .55 = .225.
+    weight = 0.225 / 0.2225
+    left_over = 0.25 - weight * 0.225
+    draw = 100 / 98 * left_over / 100 * 0.5 + 2 * (0.5 / 0.25) / 200**2
+    assert got.value == pytest.approx(0.5)
+    assert got.se == pytest.approx(np.sqrt(draw + 0.25 / 200))
+
+
+def test_a_judge_that_was_right_on_every_label_is_not_taken_for_one_that_is_always_right():
+    people = np.tile([0.0, 1.0], 5000)
+    drawn = RNG(0).permutation(10_000)[:100]
+    got = ppi_mean_drawn(people, drawn, people[drawn], np.full(100, 0.01))
+    by_items = 1.96 * 0.5 / 100
+    assert got.value == pytest.approx(0.5, abs=0.01)
+    assert got.high - got.value > 2 * by_items, "an error in every fiftieth item may well not show in a hundred"
+
+
+@pytest.mark.parametrize(("decided", "few"), [(19, True), (20, False)])
+def test_labels_that_are_nearly_all_ties_support_no_pass(decided, few):
+    people = np.full(500, 0.5)
+    people[:decided] = 1.0
+    got = ppi_mean_drawn(people, np.arange(150), people[:150], np.full(150, 0.3))
+    assert rests_on_too_few(got) is few
+
+
+def test_labels_that_are_all_the_same_have_a_width_and_a_caution():
+    got = ppi_mean_drawn(np.ones(1000), np.arange(120), np.ones(120), np.full(120, 0.12))
+    assert got.value == 1.0 and 0.95 < got.low < 0.975
+    assert "all labels are the same" in got.cautions[0]
+
+
+@pytest.mark.parametrize("labels", [100, 200])
+def test_a_rare_error_of_the_judges_among_many_prompts_is_covered(labels):
+    """The judge takes tuned for the winner in every fiftieth of 10,000 prompts: the labels hold few such cases or none."""
+    rng, truth, held, judges = RNG(6), 0.525, 0, 0
+    for _ in range(400):
+        people = rng.choice([0.0, 0.5, 1.0], 10_000, p=[0.4, 0.15, 0.45])
+        judged = np.where(rng.random(10_000) < 0.02, 1.0, people)
+        shares = drawing_shares(judged)
+        drawn, pi = drawing_order(shares, rng)[:labels], inclusion_probabilities(shares, labels)
+        got = ppi_mean_drawn(judged, drawn, people[drawn], pi[drawn])
+        held += got.low <= truth <= got.high
+        own = win_rate(judged)
+        judges += own.low <= truth <= own.high
+    assert held >= 367 and judges < 360  # 380 less three standard errors
+
+
+def test_turns_of_one_question_are_not_two_questions():
+    """400 questions whose two turns people judge alike, 400 of 800 labelled: half as many questions as prompts."""
+    rng, truth, held, naive = RNG(7), 0.525, 0, 0
+    groups = np.repeat(np.arange(400), 2)
+    for _ in range(400):
+        people = np.repeat(rng.choice([0.0, 0.5, 1.0], 400, p=[0.4, 0.15, 0.45]), 2)
+        judged = np.where(rng.random(800) < 0.2, np.minimum(1, people + 0.5), people)
+        drawn = rng.permutation(800)[:400]
+        for robust in (True, False):
+            got = ppi_mean_drawn(judged, drawn, people[drawn], np.full(400, 0.5), groups if robust else None)
+            inside = got.low <= truth <= got.high
+            held, naive = held + (robust and inside), naive + (not robust and inside)
+    assert held >= 367 and naive < 360
+
+
+def test_items_on_their_own_are_no_clusters():
+    rng = RNG(8)
+    judged, people = rng.random(300), rng.choice([0.0, 1.0], 300)
+    drawn = rng.permutation(300)[:150]
+    alone = ppi_mean_drawn(judged, drawn, people[drawn], np.full(150, 0.5))
+    assert ppi_mean_drawn(judged, drawn, people[drawn], np.full(150, 0.5), [None] * 300) == alone
+    few = ppi_mean_drawn(judged, drawn, people[drawn], np.full(150, 0.5), np.arange(300) % 4)
+    assert few.low is None and "4 cluster(s)" in few.cautions[0]
