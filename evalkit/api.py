@@ -40,22 +40,25 @@ from evalkit.inputs import (
 from evalkit.judging import exam_folders, find_exam, judge_hash, jury_hash, rubric_hash
 from evalkit.labelling import draw as draw_to_label
 from evalkit.labelling import labels_of, passed_over, read_rows
+from evalkit.looks import as_repeated, first_look, hope, in_stages, look_level, look_line
 from evalkit.provenance import hardware, versions
 from evalkit.records import of_both_arms, read_table, samples_frame, verdicts_frame, with_overlaps
 from evalkit.report.files import read_manifest, write_run
 from evalkit.requests import Item, complete_sampling, draw
-from evalkit.schedule import Schedule
+from evalkit.schedule import Collected, Schedule
 from evalkit.scorers import UNSCORED, marking
 from evalkit.scorers.code import check_programs
 from evalkit.tasks import Suite
 from evalkit.types import (
     ARMS,
     IMPORTED,
+    Anchors,
     Comparison,
     Decision,
     InputError,
     JudgeCost,
     JudgeRecord,
+    Looked,
     Manifest,
     ModelRecord,
     Phase,
@@ -115,6 +118,7 @@ def compare(
     limit: int | None = None,
     seed: int = 0,
     probes: bool = True,
+    sequential: bool = False,
     progress: Progress | None = None,
 ) -> Comparison:
     """Run both models on the suites and compare them; `out` also writes the six files there.
@@ -122,7 +126,8 @@ def compare(
     What is None comes from an `evalkit.yaml` beside base, else suite `quick`, no judge and the default policy.
     train_data: files and folders that tuned was trained on, or base as `base=FILE`; items are looked up in them, and in
     those that the model files name. probes: also measure bits per byte on held-out text and KL(tuned || base), where the
-    engines allow it. incumbent: the model in use now, for judges that are `against: incumbent`.
+    engines allow it. incumbent: the model in use now, for judges that are `against: incumbent`. sequential: look at the
+    run as often as the policy says, and stop when it is decided.
     Raises InputError for anything wrong in the files before an engine starts. For the decision, see `run_comparison`.
     """
     run = run_comparison(
@@ -137,6 +142,7 @@ def compare(
         limit=limit,
         seed=seed,
         probes=probes,
+        sequential=sequential,
         progress=progress,
     )
     return run.comparison
@@ -155,6 +161,7 @@ def run_comparison(
     limit: int | None = None,
     seed: int = 0,
     probes: bool = True,
+    sequential: bool = False,
     progress: Progress | None = None,
     command: str = "",
 ) -> Run:
@@ -177,17 +184,79 @@ def run_comparison(
     items = draw(inputs.suites, seed=seed, limit=limit)
     graders = {one.name: one for one in inputs.graders.values()}.values()
 
-    def suite_records() -> list[SuiteRecord]:
-        return [_suite_record(suite, items, specs, inputs.graders) for suite in inputs.suites]
+    def suite_records(asked: Sequence[Item]) -> list[SuiteRecord]:
+        return [_suite_record(suite, asked, specs, inputs.graders) for suite in inputs.suites]
 
     # Whose exam lets it decide is known now that the judges' models are; what a policy may not ask is said at once.
     _with_jury(inputs.judge, _judge_records(inputs.readers, schedule.models, {}))
-    _check_terms(inputs.policy, standing(suite_records(), _judge_records(graders, schedule.models, {}), inputs.policy))
+    _check_terms(
+        inputs.policy, standing(suite_records(items), _judge_records(graders, schedule.models, {}), inputs.policy)
+    )
     scanned = scan(inputs.suites, files, FileHashes(cache_folder()), progress)
     began = datetime.datetime.now(datetime.UTC)
+
+    def whole(collected: Collected, looked: Looked | None, anchors: Mapping[str, Anchors | None]) -> Run:
+        """What has come in so far as a run of its own."""
+        table = with_overlaps(collected.records.table(), scanned.shares)
+        read_by = tuple(
+            dataclasses.replace(record, anchors=anchors.get(record.name))
+            for record in _judge_records(inputs.readers, collected.models, collected.costs)
+        )
+        manifest = Manifest(
+            schema=SCHEMA,
+            run_id=f"{began:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}",
+            created=began.isoformat(timespec="seconds"),
+            command=command,
+            base=_with_sampling(collected.models["base"], specs["base"]),
+            tuned=_with_sampling(collected.models["tuned"], specs["tuned"]),
+            # Again, now that all marks were seen: a source may find that its scores are graded only then.
+            suites=tuple(suite_records(items if looked is None else items[: looked.asked])),
+            judges=_with_jury(inputs.judge, read_by),
+            graders=_judge_records(graders, collected.models, collected.costs),
+            policy=inputs.policy.model_dump(mode="json"),
+            versions=versions(),
+            hardware=hardware(),
+            seed=seed,
+            limit=limit,
+            phases=tuple(_merged(collected.phases)),
+            pools=inputs.pools,
+            train_data=scanned.files,
+            incumbent=_with_sampling(collected.models["incumbent"], specs["incumbent"])
+            if incumbent is not None
+            else None,
+            sequential=looked,
+        )
+        models = {arm: getattr(manifest, arm) for arm in ARMS}
+        said = (
+            *cautions,
+            *collected.cautions,
+            *fidelity_cautions(models, samples_frame(of_both_arms(table)), manifest.suites),
+            *reasoning_cautions(models, manifest.suites),
+        )
+        return _decide(dataclasses.replace(manifest, cautions=said), inputs.policy, table, None)
+
+    looked = first_look(inputs.policy.sequential, len(items)) if sequential else None
+    stages = in_stages(items, looked.looks, seed=seed) if looked else [items]
+    items = [item for stage in stages for item in stage]
+
+    def decided(collected: Collected, stage: int) -> bool:
+        """Look at what has come in by the end of a stage."""
+        nonlocal looked
+        assert looked is not None
+        looked = dataclasses.replace(looked, look=stage + 1, asked=sum(len(one) for one in stages[: stage + 1]))
+        decision = whole(collected, looked, {}).decision
+        if decision.complete and decision.outcome != "inconclusive":
+            looked = dataclasses.replace(looked, stopped="decided")
+        elif looked.futility is not None and hope(decision, inputs.policy.level, looked) < looked.futility:
+            looked = dataclasses.replace(looked, stopped="futile")
+        progress.note(look_line(decision, looked))
+        return looked.stopped != "end"
+
     with Journal(cache_folder() / "journal.sqlite") as journal:
         beside = inputs.probes if probes else None
-        collected = schedule.collect(inputs.suites, items, journal, progress, probes=beside, seed=seed)
+        collected = schedule.collect(
+            inputs.suites, items, journal, progress, probes=beside, seed=seed, stages=stages, decided=decided
+        )
         anchors = {
             one.name: check_anchors(one, journal, cache_folder(), progress, today=f"{began:%Y-%m-%d}")
             for one in inputs.readers
@@ -195,39 +264,9 @@ def run_comparison(
     for _, phases in anchors.values():
         collected.phases += [dataclasses.replace(one, name=f"{one.name}: stored pairs") for one in phases]
     progress.phase("comparing and deciding")
-    table = with_overlaps(collected.records.table(), scanned.shares)
-    read_by = tuple(
-        dataclasses.replace(record, anchors=anchors[record.name][0])
-        for record in _judge_records(inputs.readers, collected.models, collected.costs)
-    )
-    manifest = Manifest(
-        schema=SCHEMA,
-        run_id=f"{began:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}",
-        created=began.isoformat(timespec="seconds"),
-        command=command,
-        base=_with_sampling(collected.models["base"], specs["base"]),
-        tuned=_with_sampling(collected.models["tuned"], specs["tuned"]),
-        # Again, now that all marks were seen: a source may find that its scores are graded only then.
-        suites=tuple(suite_records()),
-        judges=_with_jury(inputs.judge, read_by),
-        graders=_judge_records(graders, collected.models, collected.costs),
-        policy=inputs.policy.model_dump(mode="json"),
-        versions=versions(),
-        hardware=hardware(),
-        seed=seed,
-        limit=limit,
-        phases=tuple(_merged(collected.phases)),
-        pools=inputs.pools,
-        train_data=scanned.files,
-        incumbent=_with_sampling(collected.models["incumbent"], specs["incumbent"]) if incumbent is not None else None,
-    )
-    cautions += collected.cautions
-    models = {arm: getattr(manifest, arm) for arm in ARMS}
-    cautions += (
-        *fidelity_cautions(models, samples_frame(of_both_arms(table)), manifest.suites),
-        *reasoning_cautions(models, manifest.suites),
-    )
-    run = _decide(dataclasses.replace(manifest, cautions=cautions), inputs.policy, table, None)
+    if looked is not None and looked.stopped == "end":
+        looked = dataclasses.replace(looked, look=looked.looks, asked=len(items))
+    run = whole(collected, looked, {name: one for name, (one, _) in anchors.items()})
     if out is not None:
         progress.phase("writing the report")
         run.write(out)
@@ -375,16 +414,20 @@ def _check_terms(policy: PolicySpec, suites: Sequence[SuiteRecord]) -> None:
 
 def _decide(manifest: Manifest, policy: PolicySpec, table: pa.Table, folder: Path | None) -> Run:
     manifest = dataclasses.replace(manifest, suites=standing(manifest.suites, manifest.graders, policy))
+    looked = manifest.sequential
     comparison = compare_records(
         samples_frame(table),
         verdicts_frame(table),
         manifest,
-        level=policy.level,
+        level=policy.level if looked is None else look_level(policy.level, looked),
         pools=policy.pools,
         min_agreement=policy.judge.exam.min_agreement,
         max_unscored=policy.judge.max_unscored,
     )
-    return Run(manifest, comparison, decide(comparison, policy), table, folder)
+    decision = decide(comparison, policy)
+    if looked is not None:
+        comparison, decision = as_repeated(comparison, decision, policy.level, looked)
+    return Run(manifest, comparison, decision, table, folder)
 
 
 def _with_sampling(record: ModelRecord, spec: ModelSpec) -> ModelRecord:

@@ -139,6 +139,14 @@ def compare(
             "token on what TUNED writes at temperature 1. Local engines only, 100 short prompts a model; it gates nothing.",
         ),
     ] = True,
+    sequential: Annotated[
+        bool,
+        typer.Option(
+            "--sequential",
+            help="Look at the run while it goes on (5 times, unless the policy says otherwise) and stop as soon as the whole "
+            "policy is decided, or hardly can be. Same error rates. Saves most where answers are dear: long reasoning, judges.",
+        ),
+    ] = False,
     allow_unsandboxed_code: Unsandboxed = False,
     json: Json = False,
 ) -> None:
@@ -165,6 +173,7 @@ def compare(
             limit=limit,
             seed=seed,
             probes=probes,
+            sequential=sequential,
             progress=progress,
             command=shlex.join(["evalkit", *sys.argv[1:]]),
         )

@@ -13,9 +13,7 @@ from typing import Literal
 from evalkit.comparison import with_set_aside
 from evalkit.config import PolicySpec
 from evalkit.statistics import more_items_needed, rests_on_too_few
-from evalkit.types import Comparison, Decision, Estimate, Gate, GateVerdict, JudgeResult, Outcome, SuiteResult
-
-Side = Literal["above", "below"]
+from evalkit.types import Comparison, Decision, Estimate, Gate, GateVerdict, JudgeResult, Outcome, Side, SuiteResult
 
 
 def decide(comparison: Comparison, policy: PolicySpec) -> Decision:
@@ -164,6 +162,7 @@ def _gate(
         reason=_reason(subject, rule, estimate, verdict, unit),
         more_items_needed=more,
         unit=unit,
+        side=side,
     )
 
 

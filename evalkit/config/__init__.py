@@ -18,6 +18,7 @@ from evalkit.config.policy import (
     MissingPolicy,
     PolicySpec,
     RetainPolicy,
+    SequentialPolicy,
     TargetPolicy,
     TaxPolicy,
 )
@@ -48,6 +49,7 @@ __all__ = [
     "ProjectSpec",
     "ReasoningSpec",
     "RetainPolicy",
+    "SequentialPolicy",
     "SamplingSpec",
     "SandboxSpec",
     "SourceSpec",

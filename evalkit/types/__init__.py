@@ -32,10 +32,12 @@ from evalkit.types.asking import (
 from evalkit.types.errors import EngineError, EvalkitError, InputError, RunError
 from evalkit.types.estimate import Estimate
 from evalkit.types.judged import Anchors, ExamRecord, ExamSlice, JudgeCost, JudgeResult, LengthControl
+from evalkit.types.planned import Expected, Plan, PlannedCost, PlannedGate, Remedy
 from evalkit.types.progress import Progress, Silent
 from evalkit.types.provenance import (
     JudgeRecord,
     Label,
+    Looked,
     Manifest,
     ModelRecord,
     Phase,
@@ -68,6 +70,8 @@ from evalkit.types.words import (
     Order,
     Outcome,
     Role,
+    Side,
+    Spending,
     Votes,
     Winner,
 )
@@ -88,6 +92,7 @@ __all__ = [
     "ExamRecord",
     "ExamSlice",
     "Example",
+    "Expected",
     "FLAGGED_FROM",
     "IMPORTED",
     "Failure",
@@ -100,6 +105,7 @@ __all__ = [
     "LOST_TO_FORM",
     "Label",
     "LengthControl",
+    "Looked",
     "Manifest",
     "Measure",
     "Message",
@@ -110,18 +116,24 @@ __all__ = [
     "PROBES",
     "Phase",
     "Plain",
+    "Plan",
+    "PlannedCost",
+    "PlannedGate",
     "Prepared",
     "Progress",
     "Question",
     "RankedModel",
     "Ranking",
+    "Remedy",
     "Request",
     "Role",
     "RunError",
     "Sampling",
     "Score",
+    "Side",
     "Silent",
     "Span",
+    "Spending",
     "Strength",
     "SuiteAtTestTime",
     "SuiteDrift",

@@ -8,7 +8,7 @@ from typing import Literal
 
 from evalkit.types.asking import Sampling
 from evalkit.types.judged import Anchors, ExamRecord, JudgeCost
-from evalkit.types.words import Against, Role, Votes
+from evalkit.types.words import Against, Role, Spending, Votes
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,11 +151,29 @@ class Phase:
 
 
 @dataclass(frozen=True, slots=True)
+class Looked:
+    """How a sequential run went: at which of its looks it stopped, and why.
+
+    looks: as planned, equally spaced. look: the last one taken, from 1. futility: the chance of a decision below which it gives
+    up; None: never. planned, asked: items of each model.
+    """
+
+    looks: int
+    look: int
+    spending: Spending
+    futility: float | None
+    planned: int
+    asked: int
+    stopped: Literal["decided", "futile", "end"] = "end"
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """Everything needed to say what was compared with what, and to do it again.
 
     policy: as it was applied. pools: those that came with composed suites; they hold under another policy too, unless
-    it defines a pool of that name itself. incumbent: the model now in use, where judges held tuned against it.
+    it defines a pool of that name itself. incumbent: the model now in use, where judges held tuned against it. sequential: how
+    its looks went; None where everything was asked at once.
     """
 
     schema: int
@@ -177,3 +195,4 @@ class Manifest:
     pools: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     train_data: tuple[TrainingFile, ...] = ()
     incumbent: ModelRecord | None = None
+    sequential: Looked | None = None
