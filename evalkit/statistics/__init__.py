@@ -24,6 +24,7 @@ from evalkit.statistics.pooling import macro_average, pooled
 from evalkit.statistics.prediction_powered import ppi_mean, ppi_mean_drawn
 from evalkit.statistics.rates import clopper_pearson, mcnemar_exact
 from evalkit.statistics.ratios import linearised_ratio, ratio_difference, ratio_of_totals
+from evalkit.statistics.sequential import conditional_power, crossing_probability, repeated_level, spending_bounds
 from evalkit.statistics.tango import tango_interval
 from evalkit.statistics.votes import maj_at_k
 
@@ -39,6 +40,8 @@ __all__ = [
     "calibration_gaps",
     "clopper_pearson",
     "cohens_kappa",
+    "conditional_power",
+    "crossing_probability",
     "detectable_difference",
     "distinct_difference",
     "distinct_n",
@@ -62,9 +65,11 @@ __all__ = [
     "ppi_mean_drawn",
     "ratio_difference",
     "ratio_of_totals",
+    "repeated_level",
     "rests_on_too_few",
     "sample_size",
     "score_within",
+    "spending_bounds",
     "tango_interval",
     "too_few",
     "widened_difference",
