@@ -26,11 +26,13 @@ from evalkit.statistics.rates import clopper_pearson, mcnemar_exact
 from evalkit.statistics.ratios import linearised_ratio, ratio_difference, ratio_of_totals
 from evalkit.statistics.sequential import conditional_power, crossing_probability, repeated_level, spending_bounds
 from evalkit.statistics.tango import tango_interval
+from evalkit.statistics.variance_components import VarianceComponents, variance_components
 from evalkit.statistics.votes import maj_at_k
 
 __all__ = [
     "ENOUGH",
     "TOO_FEW",
+    "VarianceComponents",
     "agreement_between",
     "agreement_rate",
     "agreement_with",
@@ -72,6 +74,7 @@ __all__ = [
     "spending_bounds",
     "tango_interval",
     "too_few",
+    "variance_components",
     "widened_difference",
     "win_rate",
     "worst_case",
