@@ -66,9 +66,11 @@ def first_look(policy: SequentialPolicy, planned: int) -> Looked:
 
 
 def hope(decision: Decision, level: float, looked: Looked) -> float:
-    """How likely the last look is to decide, were what was observed so far to go on: GO or NO-GO, whichever is likelier.
+    """How likely the last look is to decide, GO or NO-GO, whichever is likelier.
 
-    level: of the policy. 1 where a required gate has no interval yet: nothing can be said of it.
+    Every gate is given the benefit of the doubt: the trend that it is assumed to go on with is what was observed plus one
+    standard error towards the outcome in question. By the trend itself, early looks of equal models are given up far too
+    often. level: of the policy. 1 where a required gate has no interval yet: nothing can be said of it.
     """
     last = _bounds(level, looked)[-1]
     fraction = looked.look / looked.looks
@@ -79,9 +81,14 @@ def hope(decision: Decision, level: float, looked: Looked) -> float:
         z = _distance(gate)
         if z is None:
             return 1.0
-        go *= conditional_power(z, fraction, last)
-        kept *= 1 - conditional_power(-z, fraction, last)
+        go *= _chance(z, fraction, last)
+        kept *= 1 - _chance(-z, fraction, last)
     return max(go, 1 - kept)
+
+
+def _chance(z: float, fraction: float, last: float) -> float:
+    """That a gate `z` standard errors beyond its limit crosses the last bound."""
+    return conditional_power(z, fraction, last, drift=(z + 1) / math.sqrt(fraction)) if fraction < 1 else float(z > last)
 
 
 def told(looked: Looked) -> str:

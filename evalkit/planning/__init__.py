@@ -6,6 +6,7 @@ and gates that a real run goes through.
 
 from evalkit.planning.design import Design, PlannedJudge, PlannedSuite, design_of
 from evalkit.planning.expected import expectations, expected_of_run
+from evalkit.planning.looking import Stopped, looked_at
 from evalkit.planning.plan import plan
 from evalkit.planning.simulation import Simulated, simulate
 
@@ -14,9 +15,11 @@ __all__ = [
     "PlannedJudge",
     "PlannedSuite",
     "Simulated",
+    "Stopped",
     "design_of",
     "expectations",
     "expected_of_run",
+    "looked_at",
     "plan",
     "simulate",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -55,6 +55,11 @@ class Design:
 
     suites: tuple[PlannedSuite, ...]
     judges: tuple[PlannedJudge, ...] = ()
+
+    @property
+    def n(self) -> int:
+        """All items."""
+        return sum(one.n for one in self.suites)
 
     def scaled(self, factor: float) -> Design:
         """The same with `factor` times the items everywhere."""
@@ -115,8 +120,3 @@ def _repeated(groups: NDArray[np.intp], n: int) -> NDArray[np.intp]:
     times = -(-n // groups.size)
     step = int(groups.max()) + 1
     return np.concatenate([groups + step * 1_000_003 * turn for turn in range(times)])[:n]
-
-
-def sizes(design: Design) -> Mapping[str, int]:
-    """Items by suite."""
-    return {one.record.name: one.n for one in design.suites}

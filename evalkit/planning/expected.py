@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from evalkit.pairing import PairedScores, join, pair, scored
-from evalkit.statistics import paired_difference, variance_components
+from evalkit.statistics import VarianceComponents, paired_difference, variance_components
 from evalkit.types import ARMS, Expected, Manifest, SuiteRecord
 
 _ENOUGH = 20  # items of a pilot below which it says too little of a suite
@@ -74,22 +74,24 @@ def _observed(scores: PairedScores, samples: pd.DataFrame, repeats: int, source:
         correlation=_correlation(scores, d),
         source=source,
     )
-    if repeats > 1:
-        base, tuned = (_by_item(samples, arm) for arm in ARMS)
-        parts = variance_components(base, tuned)
-        single = parts.variance_of_difference(1, 1)
-        expected = replace(
-            expected,
-            discordance=min(1.0, single),
-            lasting=min(1.0, max(0.0, parts.between) / single) if single else 0.0,
+    parts = _components(samples) if repeats > 1 else None
+    if parts is None:
+        return expected
+    single = parts.variance_of_difference(1, 1)
+    lasting = min(1.0, max(0.0, parts.between) / single) if single else 0.0
+    return replace(expected, discordance=min(1.0, single), lasting=lasting)
+
+
+def _components(samples: pd.DataFrame) -> VarianceComponents | None:
+    """What the samples of both arms scatter with, aligned by item."""
+    base, tuned = (
+        samples.loc[samples["arm"] == arm, :].pivot_table(
+            index=["task", "id"], columns="sample", values="value", dropna=False, observed=True
         )
-    return expected
-
-
-def _by_item(samples: pd.DataFrame, arm: str) -> np.ndarray:
-    """Scores of one arm, an item a row and a sample a column."""
-    mine = samples.loc[samples["arm"] == arm, :]
-    return mine.pivot_table(index=["task", "id"], columns="sample", values="value", dropna=False).to_numpy(dtype=float)
+        for arm in ARMS
+    )
+    base, tuned = base.align(tuned, axis=0)
+    return variance_components(base.to_numpy(dtype=float), tuned.to_numpy(dtype=float))
 
 
 def _correlation(scores: PairedScores, d: np.ndarray) -> float:

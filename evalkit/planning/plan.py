@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from evalkit.config import PolicySpec
-from evalkit.planning.design import Design, sizes
+from evalkit.planning.design import Design
 from evalkit.planning.simulation import Simulated, is_planned, simulate
 from evalkit.statistics import clopper_pearson
 from evalkit.types import Expected, Plan, PlannedGate, Progress, Remedy, Silent
@@ -52,7 +52,7 @@ def plan(
         gates=gates,
         expected=dict(expected),
         cautions=tuple(_cautions(design, expected)),
-        items=sizes(design),
+        items={one.record.name: one.n for one in design.suites},
     )
     if not remedies or found.low >= policy.power:
         return found

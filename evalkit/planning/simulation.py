@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -146,7 +146,6 @@ def comparison_of(
         mine = [by_name[member] for member in members if member in by_name]
         if mine:
             pools.append(_pool(name, mine, [part for one in mine for part in drawn[one.record.name]], level))
-    missing = sum(suite.missing for suite in suites if not suite.advisory)
     return Comparison(
         base="base",
         tuned="tuned",
@@ -157,8 +156,8 @@ def comparison_of(
         gain=_weighted(suites, level, "target"),
         judges=tuple(_judged(judge, level, rng) for judge in design.judges),
         n=sum(suite.n for suite in suites if not suite.advisory),
-        # What is missing is in the intervals; whether it is more than allowed is not the plan's question.
-        missing=0 if missing else 0,
+        # What is missing widens the intervals; whether it is more than allowed is not the plan's question.
+        missing=0,
     )
 
 
@@ -283,22 +282,7 @@ def _pool(name: str, suites: Sequence[PlannedSuite], parts: Sequence[Scores], le
     first = _result(suites[0], parts[: len(suites[0].tasks)], level)
     delta = difference(_apart(parts, suites), level, binary=binary, bounded=suites[0].bounded)
     rate = _own_rate(parts, level, binary=binary) if first.rate is not None else None
-    n = sum(one.n for one in suites)
-    return SuiteResult(
-        **{
-            **{slot: getattr(first, slot) for slot in (*_slots(first),)},
-            "name": name,
-            "n": n,
-            "delta": delta,
-            "rate": rate,
-        }
-    )
-
-
-def _slots(result: SuiteResult) -> list[str]:
-    import dataclasses
-
-    return [one.name for one in dataclasses.fields(result)]
+    return replace(first, name=name, n=sum(one.n for one in suites), delta=delta, rate=rate)
 
 
 def _apart(parts: Sequence[Scores], suites: Sequence[PlannedSuite]) -> list[Scores]:
