@@ -40,9 +40,11 @@ from evalkit.inputs import (
 from evalkit.judging import exam_folders, find_exam, judge_hash, jury_hash, rubric_hash
 from evalkit.labelling import draw as draw_to_label
 from evalkit.labelling import labels_of, passed_over, read_rows
-from evalkit.looks import as_repeated, first_look, hope, in_stages, look_level, look_line
+from evalkit.looks import as_repeated, first_look, hope, in_stages, last_level, look_level, look_line
+from evalkit.pairs import JudgedPairs
+from evalkit.planning import PlannedJudge, design_of, expectations, plan
 from evalkit.provenance import hardware, versions
-from evalkit.records import of_both_arms, read_table, samples_frame, verdicts_frame, with_overlaps
+from evalkit.records import Records, of_both_arms, read_table, samples_frame, verdicts_frame, with_overlaps
 from evalkit.report.files import read_manifest, write_run
 from evalkit.requests import Item, complete_sampling, draw
 from evalkit.schedule import Collected, Schedule
@@ -55,6 +57,7 @@ from evalkit.types import (
     Anchors,
     Comparison,
     Decision,
+    Expected,
     InputError,
     JudgeCost,
     JudgeRecord,
@@ -71,6 +74,7 @@ from evalkit.types import (
 from evalkit.yamlfile import validate
 
 SCHEMA = 1
+_PROMISED = 200  # runs simulated before a comparison, to see whether it can decide
 
 
 @dataclass(frozen=True)
@@ -184,14 +188,12 @@ def run_comparison(
     items = draw(inputs.suites, seed=seed, limit=limit)
     graders = {one.name: one for one in inputs.graders.values()}.values()
 
-    def suite_records(asked: Sequence[Item]) -> list[SuiteRecord]:
-        return [_suite_record(suite, asked, specs, inputs.graders) for suite in inputs.suites]
-
     # Whose exam lets it decide is known now that the judges' models are; what a policy may not ask is said at once.
     _with_jury(inputs.judge, _judge_records(inputs.readers, schedule.models, {}))
-    _check_terms(
-        inputs.policy, standing(suite_records(items), _judge_records(graders, schedule.models, {}), inputs.policy)
-    )
+    planned = suite_records(inputs, items, specs, schedule.models)
+    _check_terms(inputs.policy, planned)
+    promise = _promise(inputs, items, planned, schedule.models, sequential=sequential, seed=seed, progress=progress)
+    cautions += promise
     scanned = scan(inputs.suites, files, FileHashes(cache_folder()), progress)
     began = datetime.datetime.now(datetime.UTC)
 
@@ -210,7 +212,7 @@ def run_comparison(
             base=_with_sampling(collected.models["base"], specs["base"]),
             tuned=_with_sampling(collected.models["tuned"], specs["tuned"]),
             # Again, now that all marks were seen: a source may find that its scores are graded only then.
-            suites=tuple(suite_records(items if looked is None else items[: looked.asked])),
+            suites=suite_records(inputs, items if looked is None else items[: looked.asked], specs, collected.models),
             judges=_with_jury(inputs.judge, read_by),
             graders=_judge_records(graders, collected.models, collected.costs),
             policy=inputs.policy.model_dump(mode="json"),
@@ -406,6 +408,66 @@ def _check_writable(folder: Path) -> None:
         probe.unlink()
     except OSError as error:
         raise InputError(f"--out: {folder}: cannot be written: {error}") from None
+
+
+def suite_records(
+    inputs: Inputs, items: Sequence[Item], specs: Mapping[str, ModelSpec], models: Mapping[str, ModelRecord]
+) -> tuple[SuiteRecord, ...]:
+    """What a run of these items must remember of its suites, advisory where no exam lets a grader decide."""
+    records = tuple(_suite_record(suite, items, specs, inputs.graders) for suite in inputs.suites)
+    graders = {one.name: one for one in inputs.graders.values()}.values()
+    return standing(records, _judge_records(graders, models, {}), inputs.policy)
+
+
+def judges_that_decide(inputs: Inputs, items: Sequence[Item], models: Mapping[str, ModelRecord]) -> list[PlannedJudge]:
+    """The judges, juries included, whose exam lets them decide under the policy, with the prompts they are going to read."""
+    terms = inputs.policy.judge
+    records = _with_jury(inputs.judge, _judge_records(inputs.readers, models, {}))
+    prompts = min((len(JudgedPairs(one, items, inputs.suites, Records())) for one in inputs.readers), default=0)
+    return [
+        PlannedJudge(one.name, prompts)
+        for one in records
+        if one.jury is None
+        and one.exam is not None
+        and one.exam.standing(terms.exam.min_agreement, terms.max_unscored) == "passed"
+    ]
+
+
+def _promise(
+    inputs: Inputs,
+    items: Sequence[Item],
+    records: Sequence[SuiteRecord],
+    models: Mapping[str, ModelRecord],
+    *,
+    sequential: bool,
+    seed: int,
+    progress: Progress,
+) -> tuple[str, ...]:
+    """Nothing where equal models would get GO as often as the policy asks; else a caution, or InputError if it refuses."""
+    design = design_of(records, items, judges_that_decide(inputs, items, models))
+    if not design.suites:
+        return ()
+    found = plan(
+        design,
+        inputs.policy,
+        expectations({one.record.name: one.record for one in design.suites}, {}),
+        runs=_PROMISED,
+        seed=seed,
+        level=last_level(inputs.policy.level, inputs.policy.sequential) if sequential else None,
+        remedies=False,
+        progress=progress,
+    )
+    if found.decides:
+        return ()
+    told = (
+        f"equal models would get GO in about {100 * found.go:.0f} % of such runs, were {100 * Expected().discordance:g} % of items to "
+        f"differ, and the policy asks for {100 * found.power:g} %"
+    )
+    if inputs.policy.plan == "refuse":
+        where = inputs.policy.file or "policy"
+        raise InputError(f"{where}: plan: refuse: {told}; evalkit plan, with the same arguments, says what would help")
+    progress.note(f"{told}; evalkit plan, with the same arguments, says what would help")
+    return (f"planned: {told}",)
 
 
 def _check_terms(policy: PolicySpec, suites: Sequence[SuiteRecord]) -> None:

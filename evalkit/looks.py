@@ -60,6 +60,12 @@ def look_level(level: float, looked: Looked) -> float:
     return repeated_level(_bounds(level, looked)[looked.look - 1])
 
 
+def last_level(level: float, policy: SequentialPolicy) -> float:
+    """The level of the intervals at the last look."""
+    looked = first_look(policy, 0)
+    return look_level(level, replace(looked, look=looked.looks))
+
+
 def first_look(policy: SequentialPolicy, planned: int) -> Looked:
     """What is known before anything is asked. planned: items of each model."""
     return Looked(policy.looks, 1, policy.spending, policy.futility, planned, 0)
@@ -88,7 +94,9 @@ def hope(decision: Decision, level: float, looked: Looked) -> float:
 
 def _chance(z: float, fraction: float, last: float) -> float:
     """That a gate `z` standard errors beyond its limit crosses the last bound."""
-    return conditional_power(z, fraction, last, drift=(z + 1) / math.sqrt(fraction)) if fraction < 1 else float(z > last)
+    return (
+        conditional_power(z, fraction, last, drift=(z + 1) / math.sqrt(fraction)) if fraction < 1 else float(z > last)
+    )
 
 
 def told(looked: Looked) -> str:

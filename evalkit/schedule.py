@@ -18,7 +18,7 @@ from evalkit.records import Records
 from evalkit.requests import Item, complete_sampling, requests_for
 from evalkit.serve import serve
 from evalkit.tasks import Suite
-from evalkit.types import ARMS, Completion, JudgeCost, ModelRecord, Phase, Progress, Request
+from evalkit.types import ARMS, Completion, JudgeCost, ModelRecord, Phase, Progress, Request, Silent
 
 _USUAL_TOKENS = 300
 
@@ -139,6 +139,11 @@ class Schedule:
     def models(self) -> dict[str, ModelRecord]:
         """Who is going to answer, by arm and by judge's name, as far as it is known before an engine starts."""
         return self._records()
+
+    def foreseen(self, suites: Sequence[Suite], items: Sequence[Item]) -> dict[str, JudgeCost]:
+        """What each judge would be asked of these items, by its name."""
+        judged = [JudgedPairs(judge, items, suites, Records()) for judge in self._judges]
+        return {one.spec.name: self._foreseen(one, Silent()) for one in judged}
 
     def close(self) -> None:
         """Close every engine."""

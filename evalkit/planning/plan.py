@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from evalkit.config import PolicySpec
 from evalkit.planning.design import Design
@@ -16,6 +17,7 @@ from evalkit.types import Expected, Plan, PlannedGate, Progress, Remedy, Silent
 
 _MOST_ITEMS = 64.0  # times what is planned: nobody has more
 _REPEATS = 4
+_HELPS = 0.02  # more GO than that, or it is not worth a line
 
 
 def plan(
@@ -58,18 +60,12 @@ def plan(
         return found
     progress.phase("simulating what would help")
     tried = _Tried(design, policy, expected, gain, max(200, runs // 3), seed, level)
-    return replace(found, remedies=tuple(tried.remedies(simulated)))
+    helpful = [one for one in tried.remedies(simulated) if one.go > found.go + _HELPS]
+    return replace(found, remedies=tuple(helpful))
 
 
 def _gates(simulated: Simulated, policy: PolicySpec) -> Iterator[PlannedGate]:
     for place, gate in enumerate(simulated.gates):
-        edges = simulated.edges[:, place]
-        sure = edges[~np.isnan(edges)]
-        detectable = None
-        if sure.size >= policy.power * edges.size:
-            # The limit that a share `power` of all runs would clear; runs without an interval clear none.
-            wanted = policy.power * edges.size / sure.size
-            detectable = float(np.quantile(sure, 1 - wanted if gate.side == "above" else wanted))
         yield PlannedGate(
             kind=gate.kind,
             subject=gate.subject,
@@ -77,7 +73,7 @@ def _gates(simulated: Simulated, policy: PolicySpec) -> Iterator[PlannedGate]:
             rule=gate.rule,
             threshold=gate.threshold,
             passes=float(simulated.passed[:, place].mean()),
-            detectable=detectable,
+            detectable=cleared(simulated.edges[:, place], policy.power, above=gate.side == "above"),
             items=gate.estimate.n,
             unit=gate.unit,
         )
@@ -110,7 +106,7 @@ class _Tried:
 
     def remedies(self, simulated: Simulated) -> Iterator[Remedy]:
         """More items, repeats, a pool of the small suites, wider limits: those that apply."""
-        yield from self._more_items(simulated)
+        yield from self._more_items()
         yield from self._repeats()
         yield from self._pooled(simulated)
         yield from self._wider(simulated)
@@ -121,7 +117,7 @@ class _Tried:
         )
         return float(found.go.mean())
 
-    def _more_items(self, simulated: Simulated) -> Iterator[Remedy]:
+    def _more_items(self) -> Iterator[Remedy]:
         """The least multiple of all items that is enough, by doubling and then halving the way back."""
         power = self._policy.power
         low, high = 1.0, 2.0
@@ -134,12 +130,12 @@ class _Tried:
             middle = math.sqrt(low * high)
             got = self._go(self._design.scaled(middle), self._policy)
             low, high, go = (low, middle, got) if got >= power else (middle, high, go)
-        held = all(one.n * high <= one.available for one in self._design.suites)
+        short = [one.record.name for one in self._design.suites if one.n * high > one.available]
         wanted = sum(round(one.n * high) for one in self._design.suites)
-        there = "" if held else "; the data hold fewer"
-        yield Remedy(
-            f"{high:.2g} times the items of every suite, {wanted:,} in all{there}", go, enough=True, available=held
-        )
+        what = f"{high:.2g} times the items of every suite, {wanted:,} in all"
+        if short:
+            what += f" (of {', '.join(short)} the data hold fewer)"
+        yield Remedy(what, go, enough=True, available=not short)
 
     def _repeats(self) -> Iterator[Remedy]:
         repeated = self._design.repeated(_REPEATS)
@@ -149,14 +145,14 @@ class _Tried:
         yield Remedy(
             f"{_REPEATS} samples of each item that is answered at a temperature (`sampling: {{n: {_REPEATS}}}`)",
             go,
-            enough=go >= self._policy.power,
+            enough=self._is_enough(go),
         )
 
     def _pooled(self, simulated: Simulated) -> Iterator[Remedy]:
         """The retain suites that are hardly ever decided alone, gated as one."""
         taken = {member for members in self._policy.pools.values() for member in members}
         records = {one.record.name: one.record for one in self._design.suites}
-        share = self._policy.power ** (1 / max(1, sum(gate.required for gate in simulated.gates)))
+        share = self._share(simulated)
         weak = [
             gate.subject
             for place, gate in enumerate(simulated.gates)
@@ -167,23 +163,58 @@ class _Tried:
             return
         pools = {**self._policy.pools, "small": tuple(weak)}
         go = self._go(self._design, self._policy.model_copy(update={"pools": pools}))
-        yield Remedy(f"pools: {{small: [{', '.join(weak)}]}}: gate them as one", go, enough=go >= self._policy.power)
+        yield Remedy(f"pools: {{small: [{', '.join(weak)}]}}: gate them as one", go, enough=self._is_enough(go))
 
     def _wider(self, simulated: Simulated) -> Iterator[Remedy]:
-        """Of the tax and of the retain suites, the limits at which GO comes often enough, the rest as it is."""
-        policy, power = self._policy, self._policy.power
-        stated = any(one.record.margin is not None for one in self._design.suites if one.record.role == "retain")
-        for factor in (1.25, 1.5, 2.0, 3.0):
-            tax, margin = policy.tax.max * factor, policy.retain.margin * factor
-            wider = policy.model_copy(
-                update={
-                    "tax": policy.tax.model_copy(update={"max": min(1.0, tax)}),
-                    "retain": policy.retain.model_copy(update={"margin": min(1.0, margin)}),
-                }
-            )
-            go = self._go(self._design, wider)
-            if go >= power:
-                own = "; suites that state a margin of their own keep it" if stated else ""
-                what = f"tax.max: {tax:g} and retain.margin: {margin:g}, if such a loss can be borne{own}"
-                yield Remedy(what, go, enough=True)
+        """The limits that the tax and the retain suites which hardly pass would pass, the rest as it is."""
+        share = self._share(simulated)
+        tax, margin = self._policy.tax.max, self._policy.retain.margin
+        own: dict[str, float] = {}
+        records = {one.record.name: one.record for one in self._design.suites}
+        for place, gate in enumerate(simulated.gates):
+            if not gate.required or gate.kind not in ("tax", "retain") or simulated.passed[:, place].mean() >= share:
+                continue
+            limit = cleared(simulated.edges[:, place], share, above=gate.side == "above")
+            if limit is None or not abs(limit) < 1:
                 return
+            limit = math.ceil(1000 * abs(limit) + 1e-9) / 1000
+            if gate.kind == "tax":
+                tax = max(tax, limit)
+            elif records[gate.subject].margin is None:
+                margin = max(margin, limit)
+            else:
+                own[gate.subject] = limit
+        told = [f"tax.max: {tax:g}"] * (tax != self._policy.tax.max)
+        told += [f"retain.margin: {margin:g}"] * (margin != self._policy.retain.margin)
+        told += [f"margin: {limit:g} in {name}" for name, limit in own.items()]
+        if not told:
+            return
+        policy = self._policy.model_copy(
+            update={
+                "tax": self._policy.tax.model_copy(update={"max": tax}),
+                "retain": self._policy.retain.model_copy(update={"margin": margin}),
+            }
+        )
+        suites = tuple(
+            replace(one, record=replace(one.record, margin=own.get(one.record.name, one.record.margin)))
+            for one in self._design.suites
+        )
+        go = self._go(replace(self._design, suites=suites), policy)
+        yield Remedy(f"{', '.join(told)}, if such a loss can be borne", go, enough=self._is_enough(go))
+
+    def _share(self, simulated: Simulated) -> float:
+        """How often each required gate has to pass by itself, were they independent."""
+        return self._policy.power ** (1 / max(1, sum(gate.required for gate in simulated.gates)))
+
+    def _is_enough(self, go: float) -> bool:
+        """As far as a simulation of so many runs can tell."""
+        return go + 2 * math.sqrt(go * (1 - go) / self._runs) >= self._policy.power
+
+
+def cleared(edges: NDArray[np.float64], share: float, *, above: bool) -> float | None:
+    """The limit that this share of all runs would clear; runs without an interval clear none. None where none would do."""
+    sure = edges[~np.isnan(edges)]
+    if sure.size < share * edges.size:
+        return None
+    wanted = share * edges.size / sure.size
+    return float(np.quantile(sure, 1 - wanted if above else wanted))

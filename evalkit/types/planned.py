@@ -48,8 +48,9 @@ class PlannedGate:
 
 @dataclass(frozen=True, slots=True)
 class Remedy:
-    """One thing that would make GO likelier, in words, and how likely it would then be. done: nothing needs to be added
-    to it. available: whether it can be had with the data that are there.
+    """One thing that would make GO likelier, in words, and how likely it would then be.
+
+    enough: as likely as the policy asks. available: whether it can be had with the data that are there.
     """
 
     what: str
@@ -62,14 +63,15 @@ class Remedy:
 class PlannedCost:
     """What one model, or judge, is going to take; None where it was not measured.
 
-    answers: to be given. known: of them in the journal already. seconds: to generate the rest, loading included. measured:
-    answers the numbers rest on.
+    answers: to be given. seconds: to generate them, loading included. tokens: read and written together, where only that could
+    be foreseen. measured: answers the numbers rest on; 0: they are an estimate.
     """
 
     name: str
     answers: int
     prompt_tokens: float | None = None
     completion_tokens: float | None = None
+    tokens: float | None = None
     seconds: float | None = None
     usd: float | None = None
     measured: int = 0
