@@ -34,6 +34,7 @@ from evalkit.types.estimate import Estimate
 from evalkit.types.judged import Anchors, ExamRecord, ExamSlice, JudgeCost, JudgeResult, LengthControl
 from evalkit.types.progress import Progress, Silent
 from evalkit.types.provenance import (
+    FreshFrom,
     JudgeRecord,
     Label,
     Manifest,
@@ -56,6 +57,7 @@ from evalkit.types.results import (
     SuiteResult,
     TaskResult,
 )
+from evalkit.types.swept import AgainstBest, Candidate, Sweep
 from evalkit.types.words import (
     ARMS,
     FLAGGED_FROM,
@@ -75,7 +77,9 @@ from evalkit.types.words import (
 __all__ = [
     "ARMS",
     "Against",
+    "AgainstBest",
     "Anchors",
+    "Candidate",
     "Comparison",
     "Completion",
     "Constraint",
@@ -91,6 +95,7 @@ __all__ = [
     "FLAGGED_FROM",
     "IMPORTED",
     "Failure",
+    "FreshFrom",
     "Gate",
     "GateVerdict",
     "InputError",
@@ -127,6 +132,7 @@ __all__ = [
     "SuiteDrift",
     "SuiteRecord",
     "SuiteResult",
+    "Sweep",
     "TaskRecord",
     "TaskResult",
     "Token",
