@@ -157,7 +157,7 @@ def step_curve(
             )
         at = [{"x": one.step, "y": value, "title": one_line(one.title)}]
         point = chart_over(alt, at).mark_point(
-            filled=True, opacity=1, size=64, color=_COLOURS[one.verdict], shape=_SHAPES[one.verdict]
+            filled=True, opacity=1, size=90, color=_COLOURS[one.verdict], shape=_SHAPES[one.verdict]
         )
         layers.append(point.encode(x=x, y=y, description="title:N"))
     return svg_text(finished(alt.layer(*layers), size.width, size.height))

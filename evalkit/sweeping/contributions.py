@@ -18,7 +18,7 @@ AXES: Mapping[str, Role] = {"gain": "target", "tax": "retain"}
 
 
 def contributions(samples: pd.DataFrame, manifest: Manifest, comparison: Comparison, axis: str) -> pd.Series:
-    """weight * (difference - mean difference) by independent unit, weighted and clustered as the pooled estimate is.
+    """What each independent unit adds: weight * (difference - mean difference), weighted and clustered as the pooled estimate is.
 
     samples: of both arms. axis: "gain" or "tax". The sign is that of tuned - base on both. Empty where the axis does not
     apply. The index says which item or cluster, so that several candidates' can be aligned.
@@ -26,7 +26,8 @@ def contributions(samples: pd.DataFrame, manifest: Manifest, comparison: Compari
     parts = list(_parts(_items(samples), manifest, comparison, AXES[axis]))
     if not parts:
         return pd.Series(dtype=float)
-    return pd.concat(parts).groupby(level=0).sum()
+    whole = pd.concat(parts)
+    return pd.Series(whole.groupby(level=0).sum(), dtype=float)
 
 
 def aligned(columns: Sequence[pd.Series]) -> np.ndarray:

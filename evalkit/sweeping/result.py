@@ -137,25 +137,35 @@ def _front(whole: Sequence[Finished]) -> set[str]:
     return {whole[place].name for place in pareto_front(gains, taxes)}
 
 
-def _order(one: Finished) -> tuple[float, float, float]:
+def _order(one: Finished) -> tuple[float, ...]:
     return _sort_key(one.decision, one.comparison)
 
 
-def _shown_order(one: Candidate) -> tuple[float, float, float]:
+def _shown_order(one: Candidate) -> tuple[float, ...]:
     if one.comparison is None or one.decision is None:
-        return (9.0, 0.0, 0.0)
+        return (9.0,)
     return _sort_key(one.decision, one.comparison)
 
 
-def _sort_key(decision: Decision, comparison: Comparison) -> tuple[float, float, float]:
-    """GO, undecided, NO-GO, incomplete; then the larger gain; then the smaller tax."""
+def _sort_key(decision: Decision, comparison: Comparison) -> tuple[float, float, float, float]:
+    """GO, undecided, NO-GO, incomplete; then the fewest estimates beyond their limits; the larger gain; the smaller tax."""
 
-    def number(estimate: Estimate | None) -> float:
-        return estimate.value if estimate is not None and math.isfinite(estimate.value) else math.inf
+    def number(estimate: Estimate | None, sign: int) -> float:
+        return sign * estimate.value if estimate is not None and math.isfinite(estimate.value) else math.inf
 
     rank = _RANK[decision.outcome] if decision.complete else 8
-    gain = number(comparison.gain)
-    return float(rank), -gain if math.isfinite(gain) else math.inf, number(comparison.tax)
+    return float(rank), _beyond(decision, comparison), number(comparison.gain, -1), number(comparison.tax, 1)
+
+
+def _beyond(decision: Decision, comparison: Comparison) -> float:
+    """How many required gates would fail were their estimates exact. Undecided is not all the same."""
+    guards = {pool.name for pool in comparison.pools if pool.role == "guard"}
+    count = 0
+    for gate in decision.gates:
+        falls = gate.kind in ("tax", "guard_rate", "guard_increase") or (gate.kind == "pool" and gate.subject in guards)
+        beyond = gate.estimate.value - gate.threshold
+        count += gate.required and (beyond > 0 if falls else beyond < 0)
+    return float(count)
 
 
 def _at_level(samples: pd.DataFrame, manifest: Manifest, level: float) -> Comparison:
@@ -166,7 +176,7 @@ def _at_level(samples: pd.DataFrame, manifest: Manifest, level: float) -> Compar
 
 
 def _against(best: Finished, other: Finished, level: float) -> AgainstBest | None:
-    """other - best, item by item, with the best in the base's place."""
+    """The difference other - best, item by item, with the best in the base's place."""
     shown = [suite.name for suite in best.manifest.suites]
     if shown != [suite.name for suite in other.manifest.suites]:
         return None

@@ -14,10 +14,11 @@ import numpy as np
 from evalkit.api import Run, check_writable, run_comparison
 from evalkit.cache import cache_folder
 from evalkit.config import JudgeSpec, ModelSpec, PolicySpec, SuiteSpec
-from evalkit.fresh import held_back
+from evalkit.contamination.arms import training_files
 from evalkit.inputs import Inputs, check_incumbent, model_spec
 from evalkit.records import samples_frame
 from evalkit.schedule import Schedule
+from evalkit.scorers.code import check_programs
 from evalkit.sweeping.contributions import COLUMNS
 from evalkit.sweeping.result import Finished, sweep_of
 from evalkit.sweeping.steps import step_of
@@ -58,7 +59,7 @@ def run_sweep(
     base_spec, specs = _read(base, candidates)
     inputs = Inputs.read(base_spec, suites, judge, policy)
     check_incumbent(inputs.readers, None)
-    held_back(inputs.suites, hold_out, seed=seed)
+    check_programs(inputs.suites)
     check_writable(folder)
     _check_models(base_spec, specs, inputs)
     finished: list[Finished] = []
@@ -84,7 +85,10 @@ def run_sweep(
                 progress=_Named(progress, f"{spec.name} ({place} of {len(specs)})"),
                 command=shlex.join(["evalkit", "sweep", base_spec.file, spec.file, *options]),
             )
-        except Exception as error:  # one candidate must not take a night's work of the others with it
+        except Exception as error:
+            if isinstance(error, InputError) and place == 1:
+                raise  # of what all candidates share, as their own files were found in order
+            # One candidate must not take a night's work of the others with it.
             failed.append(dataclasses.replace(candidate, failure=_told(error)))
             progress.note(f"{spec.name}: {_told(error)}")
             _leave(where, error)
@@ -99,7 +103,7 @@ def run_sweep(
 
 def folder_names(specs: Sequence[ModelSpec]) -> list[str]:
     """A folder name for each candidate: its own name where a file system takes that, and none twice."""
-    taken = set(_OWN_FILES)
+    taken: set[str] = {*_OWN_FILES}
     names: list[str] = []
     for spec in specs:
         plain = re.sub(r"[^A-Za-z0-9._-]+", "-", spec.name).strip("-.")[:80] or "candidate"
@@ -145,6 +149,7 @@ def _check_models(base: ModelSpec, candidates: Sequence[ModelSpec], inputs: Inpu
     problems: list[str] = []
     for spec in candidates:
         try:
+            training_files({"base": base, "tuned": spec}, ())
             Schedule({"base": base, "tuned": spec}, inputs.readers, cache_folder(), inputs.graders).close()
         except InputError as error:
             problems.append(str(error))

@@ -61,8 +61,8 @@ class Sweep:
     """Several candidates over one base, the front first, then by decision and gain.
 
     level: at which all intervals of `Candidate.gain` and `.tax` hold at once; each_level: of one of them by itself; None
-    where there is none. best: GO before undecided before NO-GO, then the largest gain, then the smallest tax; None where
-    no run is complete. fresh: how many items of each suite no candidate was asked. hold_out: the share kept back.
+    where there is none. best: GO before undecided before NO-GO, then the fewest estimates beyond their gates' limits, the largest
+    gain, the smallest tax; None where no run is complete. fresh: how many items of each suite no candidate was asked. hold_out: the share kept back.
     confirm: the command that holds the best against the base on those; None where that cannot be done.
     inconclusive_passes: the policy says `inconclusive: pass`.
     """
