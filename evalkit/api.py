@@ -24,6 +24,7 @@ from evalkit.config import (
 )
 from evalkit.contamination.arms import scan, training_files
 from evalkit.fidelity import fidelity_cautions, reasoning_cautions
+from evalkit.fresh import asked_in, held_back, left_out
 from evalkit.gate import decide
 from evalkit.importers import Imported
 from evalkit.inputs import (
@@ -123,6 +124,7 @@ def compare(
     seed: int = 0,
     probes: bool = True,
     sequential: bool = False,
+    fresh_from: Sequence[str | Path] = (),
     progress: Progress | None = None,
 ) -> Comparison:
     """Run both models on the suites and compare them; `out` also writes the six files there.
@@ -131,7 +133,8 @@ def compare(
     train_data: files and folders that tuned was trained on, or base as `base=FILE`; items are looked up in them, and in
     those that the model files name. probes: also measure bits per byte on held-out text and KL(tuned || base), where the
     engines allow it. incumbent: the model in use now, for judges that are `against: incumbent`. sequential: look at the
-    run as often as the policy says, and stop when it is decided.
+    run as often as the policy says, and stop when it is decided. fresh_from: folders of stored runs or sweeps, whose items
+    are left out.
     Raises InputError for anything wrong in the files before an engine starts. For the decision, see `run_comparison`.
     """
     run = run_comparison(
@@ -147,6 +150,7 @@ def compare(
         seed=seed,
         probes=probes,
         sequential=sequential,
+        fresh_from=fresh_from,
         progress=progress,
     )
     return run.comparison
@@ -166,10 +170,15 @@ def run_comparison(
     seed: int = 0,
     probes: bool = True,
     sequential: bool = False,
+    fresh_from: Sequence[str | Path] = (),
+    hold_out: float = 0.0,
     progress: Progress | None = None,
     command: str = "",
 ) -> Run:
-    """As `compare`, and decide: the whole `Run`. command: what the user typed, for the manifest."""
+    """As `compare`, and decide: the whole `Run`. command: what the user typed, for the manifest.
+
+    hold_out: the share of every task's items that is kept back for confirming a choice among several candidates.
+    """
     progress = progress or Silent()
     progress.phase("reading suites and models")
     specs = {"base": model_spec(base), "tuned": model_spec(tuned)}
@@ -177,15 +186,21 @@ def run_comparison(
     check_incumbent(inputs.readers, incumbent)
     if incumbent is not None:
         specs["incumbent"] = model_spec(incumbent)
+    fresh, without = None, frozenset()
+    cautions: tuple[str, ...] = ()
+    if fresh_from:
+        without, fresh, cautions = left_out(inputs.suites, asked_in(fresh_from))
+    if hold_out:
+        held, too_few = held_back(inputs.suites, hold_out, seed=seed)
+        without, cautions = without | held, cautions + too_few
     files = training_files({arm: specs[arm] for arm in ARMS}, train_data)
-    cautions = check_programs(inputs.suites)
-    for caution in (*cautions, *inputs.unread):
+    cautions += (*check_programs(inputs.suites), *inputs.unread)
+    for caution in cautions:
         progress.note(caution)
-    cautions += inputs.unread
     if out is not None:
-        _check_writable(Path(out))
+        check_writable(Path(out))
     schedule = Schedule(specs, inputs.readers, cache_folder(), inputs.graders)
-    items = draw(inputs.suites, seed=seed, limit=limit)
+    items = draw(inputs.suites, seed=seed, limit=limit, without=without)
     graders = {one.name: one for one in inputs.graders.values()}.values()
 
     # Whose exam lets it decide is known now that the judges' models are; what a policy may not ask is said at once.
@@ -227,6 +242,8 @@ def run_comparison(
             if incumbent is not None
             else None,
             sequential=looked,
+            fresh_from=fresh,
+            hold_out=hold_out,
         )
         models = {arm: getattr(manifest, arm) for arm in ARMS}
         said = (
@@ -286,7 +303,7 @@ def import_run(
     """Decide what an importer brought, as if it had been run here; `out` also writes the six files there."""
     chosen = policy_spec(policy) if policy is not None else PolicySpec()
     if out is not None:
-        _check_writable(Path(out))
+        check_writable(Path(out))
     began = datetime.datetime.now(datetime.UTC)
 
     def model(name: str) -> ModelRecord:
@@ -399,7 +416,7 @@ def run_one(
     return samples_frame(collected.records.table())
 
 
-def _check_writable(folder: Path) -> None:
+def check_writable(folder: Path) -> None:
     """Hours of generation must not end at a folder that cannot be written."""
     try:
         folder.mkdir(parents=True, exist_ok=True)

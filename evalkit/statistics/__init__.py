@@ -18,6 +18,7 @@ from evalkit.statistics.judging import win_rate
 from evalkit.statistics.length_control import length_controlled
 from evalkit.statistics.missing import widened_difference, worst_case
 from evalkit.statistics.paired import paired_difference
+from evalkit.statistics.pareto import pareto_front
 from evalkit.statistics.passes import pass_at_k
 from evalkit.statistics.planning import detectable_difference, more_items_needed, sample_size
 from evalkit.statistics.pooling import macro_average, pooled
@@ -25,6 +26,7 @@ from evalkit.statistics.prediction_powered import ppi_mean, ppi_mean_drawn
 from evalkit.statistics.rates import clopper_pearson, mcnemar_exact
 from evalkit.statistics.ratios import linearised_ratio, ratio_difference, ratio_of_totals
 from evalkit.statistics.sequential import conditional_power, crossing_probability, repeated_level, spending_bounds
+from evalkit.statistics.simultaneous_candidates import pairwise_contributions, simultaneous_level
 from evalkit.statistics.tango import tango_interval
 from evalkit.statistics.variance_components import VarianceComponents, variance_components
 from evalkit.statistics.votes import maj_at_k
@@ -61,6 +63,8 @@ __all__ = [
     "more_items_needed",
     "option_probabilities",
     "paired_difference",
+    "pairwise_contributions",
+    "pareto_front",
     "pass_at_k",
     "pooled",
     "ppi_mean",
@@ -72,6 +76,7 @@ __all__ = [
     "sample_size",
     "score_within",
     "spending_bounds",
+    "simultaneous_level",
     "tango_interval",
     "too_few",
     "variance_components",

@@ -35,6 +35,7 @@ from evalkit.types.judged import Anchors, ExamRecord, ExamSlice, JudgeCost, Judg
 from evalkit.types.planned import Expected, Plan, PlannedCost, PlannedGate, Remedy
 from evalkit.types.progress import Progress, Silent
 from evalkit.types.provenance import (
+    FreshFrom,
     JudgeRecord,
     Label,
     Looked,
@@ -58,6 +59,7 @@ from evalkit.types.results import (
     SuiteResult,
     TaskResult,
 )
+from evalkit.types.swept import AgainstBest, Candidate, Sweep
 from evalkit.types.words import (
     ARMS,
     FLAGGED_FROM,
@@ -79,7 +81,9 @@ from evalkit.types.words import (
 __all__ = [
     "ARMS",
     "Against",
+    "AgainstBest",
     "Anchors",
+    "Candidate",
     "Comparison",
     "Completion",
     "Constraint",
@@ -96,6 +100,7 @@ __all__ = [
     "FLAGGED_FROM",
     "IMPORTED",
     "Failure",
+    "FreshFrom",
     "Gate",
     "GateVerdict",
     "InputError",
@@ -139,6 +144,7 @@ __all__ = [
     "SuiteDrift",
     "SuiteRecord",
     "SuiteResult",
+    "Sweep",
     "TaskRecord",
     "TaskResult",
     "Token",
