@@ -208,7 +208,6 @@ def run_comparison(
     planned = suite_records(inputs, items, specs, schedule.models)
     _check_terms(inputs.policy, planned)
     promise = _promise(inputs, items, planned, schedule.models, sequential=sequential, seed=seed, progress=progress)
-    cautions += promise
     scanned = scan(inputs.suites, files, FileHashes(cache_folder()), progress)
     began = datetime.datetime.now(datetime.UTC)
 
@@ -286,6 +285,8 @@ def run_comparison(
     if looked is not None and looked.stopped == "end":
         looked = dataclasses.replace(looked, look=looked.looks, asked=len(items))
     run = whole(collected, looked, {name: one for name, (one, _) in anchors.items()})
+    if run.decision.outcome == "inconclusive":
+        run = _with_cautions(run, promise)
     if out is not None:
         progress.phase("writing the report")
         run.write(out)
@@ -507,6 +508,15 @@ def _decide(manifest: Manifest, policy: PolicySpec, table: pa.Table, folder: Pat
     if looked is not None:
         comparison, decision = as_repeated(comparison, decision, policy.level, looked)
     return Run(manifest, comparison, decision, table, folder)
+
+
+def _with_cautions(run: Run, cautions: tuple[str, ...]) -> Run:
+    """The same with further cautions, which change no number."""
+    return dataclasses.replace(
+        run,
+        manifest=dataclasses.replace(run.manifest, cautions=(*run.manifest.cautions, *cautions)),
+        comparison=dataclasses.replace(run.comparison, cautions=(*run.comparison.cautions, *cautions)),
+    )
 
 
 def _with_sampling(record: ModelRecord, spec: ModelSpec) -> ModelRecord:

@@ -233,8 +233,9 @@ def test_a_pilot_with_repeats_tells_sampling_from_what_lasts(fake, tmp_path):
 
     fake.answer = answer
     rows = [{"id": str(i), "q": f"{i}", "a": "1"} for i in range(300)]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     fields = {
-        "data": rows,
+        "data": "rows.jsonl",
         "prompt": "{{ q }}",
         "answer": "1",
         "score": "number",
@@ -266,8 +267,13 @@ def test_a_pilot_too_small_to_say_anything_is_refused(folder):
 def test_compare_says_beforehand_that_it_may_not_decide(folder):
     _, spec, base, tuned = folder
     run = api.run_comparison(base, tuned, suites=[spec])
+    assert run.decision.outcome == "inconclusive"
     (caution,) = [one for one in run.comparison.cautions if one.startswith("planned: ")]
-    assert "equal models would get GO in about" in caution and "asks for 80 %" in caution
+    assert (
+        caution in run.manifest.cautions
+        and "equal models would get GO in about" in caution
+        and "asks for 80 %" in caution
+    )
     loose = PolicySpec(tax={"max": 0.2}, retain={"margin": 0.2})
     assert not [
         one
