@@ -26,6 +26,7 @@ from evalkit.report.sweep_words import (
     tax,
     verdict_of,
 )
+from evalkit.report.text import one_line
 from evalkit.types import Candidate, Sweep
 
 __all__ = ["print_sweep", "sweep_json", "sweep_markdown", "write_sweep"]
@@ -60,7 +61,7 @@ def sweep_markdown(sweep: Sweep) -> str:
     if reminder(sweep):
         lines += [f"**Before it is released** {plain(reminder(sweep))}", ""]
     if sweep.confirm is not None and reminder(sweep):
-        lines += ["```bash", sweep.confirm.replace("`", "'").replace("\n", " "), "```", ""]
+        lines += ["```bash", one_line(sweep.confirm), "```", ""]
     return "\n".join(lines)
 
 

@@ -86,7 +86,7 @@ def test_five_equal_candidates_are_covered_at_once_where_intervals_for_each_alon
             covered = all(one.low <= 0 <= one.high for one in ends)
             at_once, alone = (at_once + covered, alone) if level == each else (at_once, alone + covered)
     assert at_once / rounds == pytest.approx(0.95, abs=0.027)  # three standard errors
-    assert alone / rounds < 0.91
+    assert alone / rounds < 0.88
 
 
 # --- the front -------------------------------------------------------------------------------------------------------
