@@ -62,7 +62,10 @@ def _turned(gates: Sequence[Gate], comparison: Comparison, policy: PolicySpec) -
     """Each gate that would fall out otherwise with items set aside. The verdicts stay; the reader is told."""
     words = {"pass": "passes", "fail": "fails", "inconclusive": "is undecided"}
     for what, which in _SET_ASIDE.items():
-        for gate, then in zip(gates, _gates(with_set_aside(comparison, what), policy), strict=True):
+        left = with_set_aside(comparison, what)
+        if left is comparison:
+            continue
+        for gate, then in zip(gates, _gates(left, policy), strict=True):
             if gate.verdict == then.verdict:
                 continue
             subject = "the pooled tax" if gate.kind == "tax" else gate.subject
