@@ -14,26 +14,30 @@ from evalkit.statistics.cautions import ENOUGH, TOO_FEW, rests_on_too_few, too_f
 from evalkit.statistics.diversity import distinct_difference, distinct_n
 from evalkit.statistics.drawing import drawing_order, drawing_shares, inclusion_probabilities
 from evalkit.statistics.drifted import more_changed
+from evalkit.statistics.fieller import Moments, fieller_limits, retention
 from evalkit.statistics.judging import win_rate
 from evalkit.statistics.length_control import length_controlled
 from evalkit.statistics.missing import widened_difference, worst_case
+from evalkit.statistics.multiplicity import benjamini_hochberg, holm, max_t_critical, worst_of
 from evalkit.statistics.paired import paired_difference
 from evalkit.statistics.passes import pass_at_k
 from evalkit.statistics.planning import detectable_difference, more_items_needed, sample_size
 from evalkit.statistics.pooling import macro_average, pooled
 from evalkit.statistics.prediction_powered import ppi_mean, ppi_mean_drawn
-from evalkit.statistics.rates import clopper_pearson, mcnemar_exact
+from evalkit.statistics.rates import clopper_pearson, mcnemar_exact, p_of_no_difference
 from evalkit.statistics.ratios import linearised_ratio, ratio_difference, ratio_of_totals
 from evalkit.statistics.tango import tango_interval
 from evalkit.statistics.votes import maj_at_k
 
 __all__ = [
     "ENOUGH",
+    "Moments",
     "TOO_FEW",
     "agreement_between",
     "agreement_rate",
     "agreement_with",
     "alpaca_eval_length_controlled",
+    "benjamini_hochberg",
     "bradley_terry",
     "brier_scores",
     "calibration_gaps",
@@ -45,16 +49,20 @@ __all__ = [
     "drawing_order",
     "drawing_shares",
     "expected_calibration_error",
+    "fieller_limits",
+    "holm",
     "inclusion_probabilities",
     "length_controlled",
     "linearised_ratio",
     "log_spaced",
     "macro_average",
     "maj_at_k",
+    "max_t_critical",
     "mcnemar_exact",
     "more_changed",
     "more_items_needed",
     "option_probabilities",
+    "p_of_no_difference",
     "paired_difference",
     "pass_at_k",
     "pooled",
@@ -63,6 +71,7 @@ __all__ = [
     "ratio_difference",
     "ratio_of_totals",
     "rests_on_too_few",
+    "retention",
     "sample_size",
     "score_within",
     "tango_interval",
@@ -70,4 +79,5 @@ __all__ = [
     "widened_difference",
     "win_rate",
     "worst_case",
+    "worst_of",
 ]

@@ -30,7 +30,7 @@ from evalkit.types.asking import (
     Verdict,
 )
 from evalkit.types.errors import EngineError, EvalkitError, InputError, RunError
-from evalkit.types.estimate import Estimate
+from evalkit.types.estimate import Estimate, Worst
 from evalkit.types.judged import Anchors, ExamRecord, ExamSlice, JudgeCost, JudgeResult, LengthControl
 from evalkit.types.progress import Progress, Silent
 from evalkit.types.provenance import (
@@ -135,4 +135,5 @@ __all__ = [
     "Verdict",
     "Votes",
     "Winner",
+    "Worst",
 ]
