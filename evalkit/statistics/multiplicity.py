@@ -73,12 +73,12 @@ def max_t_critical(
 
     def missed(c: float) -> float:
         below = np.where(np.isinf(degrees), ndtr(c), stdtr(degrees, c))
-        return math.fsum(np.log(below if sides == 1 else 2 * below - 1)) - math.log(level)
+        return math.prod((below if sides == 1 else 2 * below - 1).tolist()) - level
 
     top = 2.0
     while missed(top) < 0:
         top *= 2
-    bottom = 1e-9 if sides == 2 else -10.0
+    bottom = 0.0 if sides == 2 else -10.0
     return float(root_scalar(missed, bracket=(bottom, top), method="brentq", xtol=1e-10).root)
 
 
