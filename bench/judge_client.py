@@ -17,7 +17,6 @@ import multiprocessing
 import os
 import platform
 import statistics
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -129,6 +128,8 @@ def main(questions: int, latencies: list[float]) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--questions", type=int, default=2000)
-    parser.add_argument("--latency", type=float, action="append", help="seconds; repeat for several (default 2 and 0.2)")
+    parser.add_argument(
+        "--latency", type=float, action="append", help="seconds; repeat for several (default 2 and 0.2)"
+    )
     given = parser.parse_args()
     main(given.questions, given.latency or [2.0, 0.2])

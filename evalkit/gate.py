@@ -12,6 +12,7 @@ from typing import Literal
 
 from evalkit.comparison import with_set_aside
 from evalkit.config import PolicySpec
+from evalkit.error_rates import error_rates
 from evalkit.statistics import more_items_needed, rests_on_too_few
 from evalkit.types import Comparison, Decision, Estimate, Gate, GateVerdict, JudgeResult, Outcome, Side, SuiteResult
 
@@ -34,7 +35,14 @@ def decide(comparison: Comparison, policy: PolicySpec) -> Decision:
     elif required and complete and all(gate.verdict == "pass" for gate in required):
         outcome = "go"
     reasons = tuple(_reasons(comparison, policy, required, complete))
-    return Decision(outcome, complete, gates, reasons, tuple(_turned(gates, comparison, policy)))
+    alike, cautions = comparison.unchanged, tuple(_turned(gates, comparison, policy))
+    if alike is not None:
+        cautions = (alike.words, *cautions)
+        if not alike.same_weights and outcome == "go":
+            # An adapter that was not applied passes every gate: it is base.
+            outcome = "inconclusive"
+            reasons = (f"{alike.words}; check that tuned's own weights or adapter were in use", *reasons)
+    return Decision(outcome, complete, gates, reasons, cautions, error_rates(gates, comparison.level))
 
 
 def _reasons(comparison: Comparison, policy: PolicySpec, required: list[Gate], complete: bool) -> Iterator[str]:

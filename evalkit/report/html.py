@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from evalkit.catalog import builtin_folder
 from evalkit.records import without_probes
-from evalkit.report import drift, judged, numbers, origins, plots, setaside, text, thinking, view, words
+from evalkit.report import drift, judged, numbers, origins, plots, setaside, tax, text, thinking, view, words
 from evalkit.report.embed import embed
 from evalkit.report.items import item_frame
 from evalkit.types import Comparison, Decision, Manifest
@@ -37,6 +37,8 @@ def render_html(comparison: Comparison, decision: Decision, manifest: Manifest, 
         sentence=words.sentence(comparison, decision),
         remedies=words.remedies(decision),
         cautions=words.cautions(comparison, decision, manifest),
+        tax_lines=tax.tax_lines(comparison, decision),
+        has_slices=any(suite.slices for suite in comparison.suites),
         groups=plots.forest_groups(comparison, decision),
         plane=plots.gain_tax_plane(comparison, decision),
         tally=view.tally(decision),

@@ -23,6 +23,15 @@ def junit_xml(comparison: Comparison, decision: Decision, manifest: Manifest) ->
         case = ET.Element("testcase", classname="evalkit.run", name="complete", time="0")
         ET.SubElement(case, "error", type="incomplete", message=_legal(incomplete(comparison)))
         cases.insert(0, case)
+    elif (
+        decision.outcome == "inconclusive"
+        and cases
+        and all(gate.verdict == "pass" for gate in decision.gates if gate.required)
+    ):
+        case = ET.Element("testcase", classname="evalkit.run", name="tuned differs from base", time="0")
+        kind = "skipped" if skip_open else "failure"
+        ET.SubElement(case, kind, type="inconclusive", message=_legal(decision.reasons[0]))
+        cases.insert(0, case)
     seconds = f"{sum(phase.seconds for phase in manifest.phases):.3f}"
     totals = {
         "tests": str(len(cases)),

@@ -24,6 +24,7 @@ from evalkit.types import (
     Measure,
     ModelRecord,
     Overlap,
+    Slice,
     SuiteAtTestTime,
     SuiteDrift,
     SuiteResult,
@@ -48,6 +49,8 @@ def summary(comparison: Comparison, decision: Decision, manifest: Manifest) -> d
         "tuned": _model(manifest.tuned),
         "tax": tax,
         "gain": _pooled(comparison.gain),
+        "worst_tax": _worst(comparison),
+        "losses_found": dict(comparison.losses_found),
         "suites": [_suite(suite, gates_of(suite.name, decision)) for suite in comparison.suites],
         "judges": [_judge(judge) for judge in comparison.judges],
         "pools": [
@@ -56,6 +59,7 @@ def summary(comparison: Comparison, decision: Decision, manifest: Manifest) -> d
         ],
         "test_time": [_test_time(suite) for suite in comparison.test_time],
         "gates": [_gate(gate) for gate in decision.gates],
+        "error_rates": list(decision.error_rates),
         "drift": [_drift(one) for one in comparison.drift],
         "run_id": manifest.run_id,
         "n": comparison.n,
@@ -113,6 +117,11 @@ def _pooled(estimate: Estimate | None) -> dict[str, object] | None:
     }
 
 
+def _worst(comparison: Comparison) -> dict[str, object] | None:
+    worst = comparison.worst_tax
+    return {"suite": worst.name, **_interval(worst.loss)} if worst else None
+
+
 def _task(task: TaskResult) -> dict[str, object]:
     return {
         "name": task.name,
@@ -146,9 +155,30 @@ def _suite(suite: SuiteResult, gates: list[Gate]) -> dict[str, object]:
         "rate": _pooled(suite.rate),
         "without_format_losses": _without_format(suite),
         "contamination": _contamination(suite.overlap),
+        "retention": _interval(suite.retention) if suite.retention else None,
+        "slices": [_slice(one) for one in suite.slices],
+        "slices_left_out": suite.slices_left_out,
         "verdict": combined(gates),
         "more_items_needed": more_items_needed(gates),
         "tasks": [_task(task) for task in suite.tasks],
+    }
+
+
+def _slice(one: Slice) -> dict[str, object]:
+    return {
+        "name": one.name,
+        "value": one.value,
+        "n": one.n,
+        "base": one.base,
+        "tuned": one.tuned,
+        "delta": one.delta.value,
+        "low": one.delta.low,
+        "high": one.delta.high,
+        "method": one.delta.method,
+        "regressed": one.regressed,
+        "fixed": one.fixed,
+        "p": one.p,
+        "flagged": one.flagged,
     }
 
 

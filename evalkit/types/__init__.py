@@ -30,7 +30,7 @@ from evalkit.types.asking import (
     Verdict,
 )
 from evalkit.types.errors import EngineError, EvalkitError, InputError, RunError
-from evalkit.types.estimate import Estimate
+from evalkit.types.estimate import Estimate, Worst
 from evalkit.types.judged import Anchors, ExamRecord, ExamSlice, JudgeCost, JudgeResult, LengthControl
 from evalkit.types.planned import Expected, Plan, PlannedCost, PlannedGate, Remedy
 from evalkit.types.progress import Progress, Silent
@@ -54,18 +54,22 @@ from evalkit.types.results import (
     Gate,
     Measure,
     Overlap,
+    Slice,
     SuiteAtTestTime,
     SuiteDrift,
     SuiteResult,
     TaskResult,
+    Unchanged,
 )
 from evalkit.types.swept import AgainstBest, Candidate, Sweep
 from evalkit.types.words import (
     ARMS,
+    BY_TASK,
     FLAGGED_FROM,
     IMPORTED,
     LOST_TO_FORM,
     PROBES,
+    SMALLEST_SLICE,
     Against,
     Exam,
     GateVerdict,
@@ -84,6 +88,7 @@ __all__ = [
     "AgainstBest",
     "Anchors",
     "Candidate",
+    "BY_TASK",
     "Comparison",
     "Completion",
     "Constraint",
@@ -137,10 +142,12 @@ __all__ = [
     "Score",
     "Side",
     "Silent",
+    "Slice",
     "Span",
     "Spending",
     "Strength",
     "SuiteAtTestTime",
+    "SMALLEST_SLICE",
     "SuiteDrift",
     "SuiteRecord",
     "SuiteResult",
@@ -149,8 +156,10 @@ __all__ = [
     "TaskResult",
     "Token",
     "TrainingFile",
+    "Unchanged",
     "Usage",
     "Verdict",
     "Votes",
     "Winner",
+    "Worst",
 ]

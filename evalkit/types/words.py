@@ -33,3 +33,9 @@ IMPORTED = "imported"
 FLAGGED_FROM = 0.2
 """Share from which an item counts as overlapping: below it Llama 2 calls a sample clean. Low on purpose: a question seen
 in training is often only part of what is asked (options, instructions), and the items left over should be free of doubt."""
+
+BY_TASK = "task"
+"""What the slices of a suite are named that are its own tasks. No suite file may name a slice so."""
+
+SMALLEST_SLICE = 10
+"""Items, scored on both sides, that a slice must have to be shown."""
