@@ -42,7 +42,7 @@ def decide(comparison: Comparison, policy: PolicySpec) -> Decision:
             # An adapter that was not applied passes every gate: it is base.
             outcome = "inconclusive"
             reasons = (f"{alike.words}; check that tuned's own weights or adapter were in use", *reasons)
-    return Decision(outcome, complete, gates, reasons, cautions, error_rates(gates, comparison.level))
+    return Decision(outcome, complete, gates, reasons, cautions, error_rates(gates, policy.level))
 
 
 def _reasons(comparison: Comparison, policy: PolicySpec, required: list[Gate], complete: bool) -> Iterator[str]:

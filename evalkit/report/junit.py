@@ -25,7 +25,7 @@ def junit_xml(comparison: Comparison, decision: Decision, manifest: Manifest) ->
         cases.insert(0, case)
     elif (
         decision.outcome == "inconclusive"
-        and cases
+        and comparison.unchanged is not None
         and all(gate.verdict == "pass" for gate in decision.gates if gate.required)
     ):
         case = ET.Element("testcase", classname="evalkit.run", name="tuned differs from base", time="0")
