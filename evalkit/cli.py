@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from evalkit import cli_import, cli_labels, cli_rank, cli_suites
+from evalkit import cli_import, cli_init, cli_labels, cli_rank, cli_suites
 from evalkit.interrupted import INTERRUPTED as INTERRUPTED
 from evalkit.interrupted import resumable
 from evalkit.types import EngineError, InputError, RunError
@@ -237,6 +237,7 @@ app.add_typer(cli_suites.app, name="suites")
 app.add_typer(cli_labels.app, name="judge")
 app.add_typer(cli_import.app, name="import")
 app.command()(cli_rank.rank)
+app.command()(cli_init.init)
 
 
 @app.command()
