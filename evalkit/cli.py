@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from evalkit import cli_import, cli_labels, cli_plan, cli_rank, cli_suites, cli_sweep
+from evalkit import cli_import, cli_init, cli_labels, cli_plan, cli_rank, cli_suites, cli_sweep
 from evalkit.interrupted import INTERRUPTED as INTERRUPTED
 from evalkit.interrupted import resumable
 from evalkit.types import EngineError, InputError, RunError
@@ -258,6 +258,7 @@ app.add_typer(cli_import.app, name="import")
 app.command()(cli_plan.plan)
 app.command()(cli_rank.rank)
 app.command(epilog=cli_sweep.EPILOG)(cli_sweep.sweep)
+app.command()(cli_init.init)
 
 
 @app.command()

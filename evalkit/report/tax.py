@@ -39,7 +39,7 @@ def _lines(comparison: Comparison, decision: Decision) -> Iterator[Line]:
         more = f" and {count(len(found) - 5)} more" if len(found) > 5 else ""
         yield Line(
             "Losses found", ", ".join(found[:5]) + more if found else "none",
-            f"suites that lost more than chance, of {count(k)} tested together (Holm); a loss not found is no loss ruled out",
+            f"suites that lost more than chance, of {count(k)} tested together (Holm); one that is not found is not ruled out",
         )  # fmt: skip
     if comparison.gain:
         targets = sum(one.role == "target" and not one.advisory for one in comparison.suites)
