@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -64,14 +64,16 @@ class Schedule:
         journal: Journal,
         progress: Progress,
         *,
-        replicate: int = 0,
         probes: ProbesSpec | None = None,
         seed: int = 0,
+        gated: Collection[str] = (),
+        again: Sequence[Item] = (),
     ) -> Collected:
         """Ask everything, score it as it lands, and have judges read each pair: at once where the judge is an API, else
         when the models' engines are closed, each judge's engine loaded once. Engines are closed at the end.
 
-        probes: what is measured besides, whatever the suites ask; None for nothing.
+        probes: what is measured besides, whatever the suites ask; None for nothing. gated: suites with a gate against the
+        incumbent, which answers every item of them. again: what base is asked a second time, to see how much is noise.
         """
         collected = Collected(Records(), {})
         judged = [JudgedPairs(judge, items, suites, collected.records) for judge in self._judges]
@@ -88,7 +90,7 @@ class Schedule:
             for backend in self._in_order(tuned_first=beside.tuned_first):
                 arms = [name for name in backend.models if name in self._specs]
                 name = " + ".join(arms)
-                requests: Iterable[Request] = self._requests(arms, items, judged, replicate) if arms else ()
+                requests: Iterable[Request] = self._requests(arms, items, judged, gated) if arms else ()
                 while requests:
                     collected.phases += serve(backend, requests, journal, landing.answer, progress, name=name)
                     requests = landing.follow_ups()
@@ -97,6 +99,12 @@ class Schedule:
                         collected.phases += serve(
                             backend, stage, journal, beside.land, progress, name=f"{name}: drift probes"
                         )
+                requests = self._requests_again(again) if "base" in arms else ()
+                while requests:
+                    collected.phases += serve(
+                        backend, requests, journal, landing.answer, progress, name="base, asked again"
+                    )
+                    requests = landing.follow_ups()
                 collected.phases += landing.settle(name)
                 if arms and set(backend.models) <= set(self._specs):
                     backend.close()
@@ -184,15 +192,28 @@ class Schedule:
         return sorted(self._backends, key=lambda one: "tuned" not in one.models)
 
     def _requests(
-        self, arms: Sequence[str], items: Sequence[Item], judged: Sequence[JudgedPairs], replicate: int
+        self,
+        arms: Sequence[str],
+        items: Sequence[Item],
+        judged: Sequence[JudgedPairs],
+        gated: Collection[str],
     ) -> Iterator[Request]:
-        """Every item of base and tuned; of the incumbent what a judge holds against tuned."""
+        """Every item of base and tuned; of the incumbent what a judge or a gate holds tuned against."""
         thinking = thinking_budget(self._specs.values())
         held = {place_of(item) for one in judged if one.spec.against == "incumbent" for item in one.items}
         for item in items:
             for arm in arms:
-                if arm in ARMS or place_of(item) in held:
-                    yield from requests_for(item, arm, self._specs[arm], thinking=thinking, replicate=replicate)
+                if arm in ARMS or item.task.suite in gated or place_of(item) in held:
+                    yield from requests_for(item, arm, self._specs[arm], thinking=thinking)
+
+    def _requests_again(self, again: Sequence[Item]) -> list[Request]:
+        """Base's questions once more, last first: in another order they share their batches with others, as they would on any other day."""
+        thinking = thinking_budget(self._specs.values())
+        return [
+            one
+            for item in reversed(again)
+            for one in requests_for(item, "base", self._specs["base"], thinking=thinking, replicate=1)
+        ]
 
 
 def thinking_budget(specs: Iterable[ModelSpec]) -> int:

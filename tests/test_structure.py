@@ -18,7 +18,7 @@ RANK = {
     "backends": 5, "scorers": 5, "contamination": 6, "judging": 6, "requests": 6, "pairing": 6, "inputs": 7, "serve": 7, "pairs": 7, "beside": 8,
     "importers": 7, "reading": 8,  "examining": 9, "labelling": 9, "canaries": 10, "anchors": 9, "ranking": 12,
     "landing": 8, "probes": 7, "setaside": 7,
-    "schedule": 9, "drift": 8, "thinking": 8, "comparison": 9,
+    "schedule": 9, "drift": 8, "thinking": 8, "comparison": 9, "noise": 10,
     "fidelity": 9, "preview": 10, "vetting": 10, "gate": 10, "report": 11, "api": 12, "cli_suites": 13, "cli_judge": 13, "cli_labels": 14, "cli_import": 13, "cli_rank": 13, "cli": 15,
     "__main__": 16,
 }  # fmt: skip

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from evalkit.report.numbers import count
-from evalkit.report.summary import combined, gates_of
+from evalkit.report.summary import combined, gates_of, verdict_word
 from evalkit.report.words import CELLS, GUARD_CELLS, gate_limit, worst_first
-from evalkit.types import Comparison, Decision, Gate, SuiteResult
+from evalkit.types import Against, Comparison, Decision, Gate, SuiteResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +25,11 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class SuiteView:
-    """A suite as the tables show it."""
+    """A suite as the tables show it. word: its verdict in words, or why it has none."""
 
     result: SuiteResult
     verdict: str | None
+    word: str
     gates: list[Gate]
     limits: str
     cells: tuple[Cell, Cell, Cell, Cell]
@@ -76,11 +77,11 @@ def tally(decision: Decision) -> str:
     return f"{count(len(decision.gates))} {noun}: {', '.join(parts)}" if parts else "no gate applied"
 
 
-def suite_views(comparison: Comparison, decision: Decision) -> list[SuiteView]:
-    """The suites by role, within a role by harm."""
+def suite_views(comparison: Comparison, decision: Decision, against: Against = "base") -> list[SuiteView]:
+    """The suites by role, within a role by harm, each with the gates held against one model."""
     views: list[SuiteView] = []
     for suite in worst_first(comparison.suites):
-        gates = gates_of(suite.name, decision)
+        gates = gates_of(suite.name, decision, against)
         cautions = list(dict.fromkeys([*suite.cautions, *suite.delta.cautions]))
         if suite.missing:
             cautions.insert(0, f"{count(suite.missing)} items missing; the interval is widened for them")
@@ -89,6 +90,7 @@ def suite_views(comparison: Comparison, decision: Decision) -> list[SuiteView]:
             SuiteView(
                 suite,
                 combined(gates),
+                verdict_word(suite.name, decision),
                 gates,
                 limits,
                 _cells(suite),

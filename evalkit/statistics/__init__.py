@@ -17,6 +17,7 @@ from evalkit.statistics.drifted import more_changed
 from evalkit.statistics.judging import win_rate
 from evalkit.statistics.length_control import length_controlled
 from evalkit.statistics.missing import widened_difference, worst_case
+from evalkit.statistics.noise import repeat_noise
 from evalkit.statistics.paired import paired_difference
 from evalkit.statistics.passes import pass_at_k
 from evalkit.statistics.planning import detectable_difference, more_items_needed, sample_size
@@ -62,6 +63,7 @@ __all__ = [
     "ppi_mean_drawn",
     "ratio_difference",
     "ratio_of_totals",
+    "repeat_noise",
     "rests_on_too_few",
     "sample_size",
     "score_within",

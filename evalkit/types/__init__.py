@@ -32,6 +32,7 @@ from evalkit.types.asking import (
 from evalkit.types.errors import EngineError, EvalkitError, InputError, RunError
 from evalkit.types.estimate import Estimate
 from evalkit.types.judged import Anchors, ExamRecord, ExamSlice, JudgeCost, JudgeResult, LengthControl
+from evalkit.types.noise import NoiseFloor, SuiteNoise
 from evalkit.types.progress import Progress, Silent
 from evalkit.types.provenance import (
     JudgeRecord,
@@ -57,9 +58,11 @@ from evalkit.types.results import (
     TaskResult,
 )
 from evalkit.types.words import (
+    AGAIN,
     ARMS,
     FLAGGED_FROM,
     IMPORTED,
+    INCUMBENT,
     LOST_TO_FORM,
     PROBES,
     Against,
@@ -73,6 +76,7 @@ from evalkit.types.words import (
 )
 
 __all__ = [
+    "AGAIN",
     "ARMS",
     "Against",
     "Anchors",
@@ -90,6 +94,7 @@ __all__ = [
     "Example",
     "FLAGGED_FROM",
     "IMPORTED",
+    "INCUMBENT",
     "Failure",
     "Gate",
     "GateVerdict",
@@ -104,6 +109,7 @@ __all__ = [
     "Measure",
     "Message",
     "ModelRecord",
+    "NoiseFloor",
     "Order",
     "Outcome",
     "Overlap",
@@ -125,6 +131,7 @@ __all__ = [
     "Strength",
     "SuiteAtTestTime",
     "SuiteDrift",
+    "SuiteNoise",
     "SuiteRecord",
     "SuiteResult",
     "TaskRecord",

@@ -70,7 +70,8 @@ class SuiteRecord:
     """What a stored run must remember of a suite.
 
     guard: its own limits, by the names of those it states. graders: the judges that mark its tasks. advisory: no exam that
-    they took lets it decide, so that it is shown and decides nothing.
+    they took lets it decide, so that it is shown and decides nothing. against: what its file says its gates are held
+    against; None where that is the policy's to say.
     """
 
     name: str
@@ -86,6 +87,7 @@ class SuiteRecord:
     guard: Mapping[str, float | None] = field(default_factory=dict)
     advisory: bool = False
     graders: tuple[str, ...] = ()
+    against: Against | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +157,8 @@ class Manifest:
     """Everything needed to say what was compared with what, and to do it again.
 
     policy: as it was applied. pools: those that came with composed suites; they hold under another policy too, unless
-    it defines a pool of that name itself. incumbent: the model now in use, where judges held tuned against it.
+    it defines a pool of that name itself. incumbent: the model now in use, where judges or gates hold tuned against it.
+    aa: how many items of each task base was to be asked again; None where it was not.
     """
 
     schema: int
@@ -177,3 +180,4 @@ class Manifest:
     pools: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     train_data: tuple[TrainingFile, ...] = ()
     incumbent: ModelRecord | None = None
+    aa: int | None = None

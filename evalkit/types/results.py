@@ -8,7 +8,8 @@ from typing import Literal
 
 from evalkit.types.estimate import Estimate
 from evalkit.types.judged import JudgeResult
-from evalkit.types.words import GateVerdict, Outcome, Role
+from evalkit.types.noise import NoiseFloor
+from evalkit.types.words import Against, GateVerdict, Outcome, Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,8 @@ class SuiteResult(TaskResult):
     """A suite's paired outcome: its tasks' items pooled, or averaged by task where `aggregate: macro`.
 
     rate: for a guard, tuned's own rate with its interval; None where the metric is no rate. guard: the suite's own
-    limits, by name (`max_rate`, `max_increase`). advisory: it decides nothing.
+    limits, by name (`max_rate`, `max_increase`). advisory: it decides nothing. against: what its file says its gates are
+    held against; None where that is the policy's to say.
     without_format: the difference on the items of which neither arm's answer was lost to its form; None where none was,
     and for guards. lost_to_form: how many of the `n` items each arm lost so, by arm; an item may count for both.
     """
@@ -85,6 +87,7 @@ class SuiteResult(TaskResult):
     without_format: Estimate | None = None
     lost_to_form: Mapping[str, int] = field(default_factory=dict)
     overlap: Overlap = Overlap()
+    against: Against | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +157,12 @@ class SuiteAtTestTime:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """base against tuned: every number of the report that does not depend on the policy's verdicts."""
+    """base against tuned: every number of the report that does not depend on the policy's verdicts.
+
+    against_incumbent: the same with the model in use now in place of base, over the suites of which any gate is held
+    against it; without judges and without what only describes. None where no gate is. noise: base asked again; None where it
+    was not.
+    """
 
     base: str
     tuned: str
@@ -170,6 +178,12 @@ class Comparison:
     cautions: tuple[str, ...] = ()
     test_time: tuple[SuiteAtTestTime, ...] = ()
     drift: tuple[SuiteDrift, ...] = ()
+    against_incumbent: Comparison | None = None
+    noise: NoiseFloor | None = None
+
+    def over(self, against: Against) -> Comparison | None:
+        """The comparison that a gate reads: this one, or tuned against the incumbent where there is one."""
+        return self if against == "base" else self.against_incumbent
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +194,7 @@ class Gate:
     judge. rule: the rule in words. threshold: the number the interval was held against, in score units, signed as
     `estimate` is. more_items_needed: 0 when decided, None when no number of further items would do.
     unit: of `estimate` and `threshold` where scores have no bounds ("bits per byte"); None: rates and points.
+    against: whom `estimate` compares tuned with; of a guard's own rate, which compares it with nobody, "base".
     """
 
     kind: str
@@ -192,6 +207,7 @@ class Gate:
     reason: str
     more_items_needed: int | None = 0
     unit: str | None = None
+    against: Against = "base"
 
 
 @dataclass(frozen=True, slots=True)
