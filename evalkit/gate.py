@@ -14,9 +14,7 @@ from evalkit.comparison import with_set_aside
 from evalkit.config import PolicySpec
 from evalkit.error_rates import error_rates
 from evalkit.statistics import more_items_needed, rests_on_too_few
-from evalkit.types import Comparison, Decision, Estimate, Gate, GateVerdict, JudgeResult, Outcome, SuiteResult
-
-Side = Literal["above", "below"]
+from evalkit.types import Comparison, Decision, Estimate, Gate, GateVerdict, JudgeResult, Outcome, Side, SuiteResult
 
 
 def decide(comparison: Comparison, policy: PolicySpec) -> Decision:
@@ -44,7 +42,7 @@ def decide(comparison: Comparison, policy: PolicySpec) -> Decision:
             # An adapter that was not applied passes every gate: it is base.
             outcome = "inconclusive"
             reasons = (f"{alike.words}; check that tuned's own weights or adapter were in use", *reasons)
-    return Decision(outcome, complete, gates, reasons, cautions, error_rates(gates, comparison.level))
+    return Decision(outcome, complete, gates, reasons, cautions, error_rates(gates, policy.level))
 
 
 def _reasons(comparison: Comparison, policy: PolicySpec, required: list[Gate], complete: bool) -> Iterator[str]:
@@ -72,7 +70,10 @@ def _turned(gates: Sequence[Gate], comparison: Comparison, policy: PolicySpec) -
     """Each gate that would fall out otherwise with items set aside. The verdicts stay; the reader is told."""
     words = {"pass": "passes", "fail": "fails", "inconclusive": "is undecided"}
     for what, which in _SET_ASIDE.items():
-        for gate, then in zip(gates, _gates(with_set_aside(comparison, what), policy), strict=True):
+        left = with_set_aside(comparison, what)
+        if left is comparison:
+            continue
+        for gate, then in zip(gates, _gates(left, policy), strict=True):
             if gate.verdict == then.verdict:
                 continue
             subject = "the pooled tax" if gate.kind == "tax" else gate.subject
@@ -172,6 +173,7 @@ def _gate(
         reason=_reason(subject, rule, estimate, verdict, unit),
         more_items_needed=more,
         unit=unit,
+        side=side,
     )
 
 

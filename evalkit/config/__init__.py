@@ -19,6 +19,7 @@ from evalkit.config.policy import (
     MissingPolicy,
     PolicySpec,
     RetainPolicy,
+    SequentialPolicy,
     TargetPolicy,
     TaxPolicy,
 )
@@ -49,6 +50,7 @@ __all__ = [
     "ProjectSpec",
     "ReasoningSpec",
     "RetainPolicy",
+    "SequentialPolicy",
     "SamplingSpec",
     "SandboxSpec",
     "SourceSpec",

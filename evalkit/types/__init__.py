@@ -32,10 +32,13 @@ from evalkit.types.asking import (
 from evalkit.types.errors import EngineError, EvalkitError, InputError, RunError
 from evalkit.types.estimate import Estimate, Worst
 from evalkit.types.judged import Anchors, ExamRecord, ExamSlice, JudgeCost, JudgeResult, LengthControl
+from evalkit.types.planned import Expected, Plan, PlannedCost, PlannedGate, Remedy
 from evalkit.types.progress import Progress, Silent
 from evalkit.types.provenance import (
+    FreshFrom,
     JudgeRecord,
     Label,
+    Looked,
     Manifest,
     ModelRecord,
     Phase,
@@ -58,6 +61,7 @@ from evalkit.types.results import (
     TaskResult,
     Unchanged,
 )
+from evalkit.types.swept import AgainstBest, Candidate, Sweep
 from evalkit.types.words import (
     ARMS,
     BY_TASK,
@@ -72,6 +76,8 @@ from evalkit.types.words import (
     Order,
     Outcome,
     Role,
+    Side,
+    Spending,
     Votes,
     Winner,
 )
@@ -79,7 +85,9 @@ from evalkit.types.words import (
 __all__ = [
     "ARMS",
     "Against",
+    "AgainstBest",
     "Anchors",
+    "Candidate",
     "BY_TASK",
     "Comparison",
     "Completion",
@@ -93,9 +101,11 @@ __all__ = [
     "ExamRecord",
     "ExamSlice",
     "Example",
+    "Expected",
     "FLAGGED_FROM",
     "IMPORTED",
     "Failure",
+    "FreshFrom",
     "Gate",
     "GateVerdict",
     "InputError",
@@ -105,6 +115,7 @@ __all__ = [
     "LOST_TO_FORM",
     "Label",
     "LengthControl",
+    "Looked",
     "Manifest",
     "Measure",
     "Message",
@@ -115,25 +126,32 @@ __all__ = [
     "PROBES",
     "Phase",
     "Plain",
+    "Plan",
+    "PlannedCost",
+    "PlannedGate",
     "Prepared",
     "Progress",
     "Question",
     "RankedModel",
     "Ranking",
+    "Remedy",
     "Request",
     "Role",
     "RunError",
     "Sampling",
     "Score",
+    "Side",
     "Silent",
     "Slice",
     "Span",
+    "Spending",
     "Strength",
     "SuiteAtTestTime",
     "SMALLEST_SLICE",
     "SuiteDrift",
     "SuiteRecord",
     "SuiteResult",
+    "Sweep",
     "TaskRecord",
     "TaskResult",
     "Token",

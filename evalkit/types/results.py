@@ -8,7 +8,7 @@ from typing import Literal
 
 from evalkit.types.estimate import Estimate, Worst
 from evalkit.types.judged import JudgeResult
-from evalkit.types.words import GateVerdict, Outcome, Role
+from evalkit.types.words import GateVerdict, Outcome, Role, Side
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +234,7 @@ class Gate:
     judge. rule: the rule in words. threshold: the number the interval was held against, in score units, signed as
     `estimate` is. more_items_needed: 0 when decided, None when no number of further items would do.
     unit: of `estimate` and `threshold` where scores have no bounds ("bits per byte"); None: rates and points.
+    side: of the threshold on which the whole interval must lie for a pass.
     """
 
     kind: str
@@ -246,6 +247,7 @@ class Gate:
     reason: str
     more_items_needed: int | None = 0
     unit: str | None = None
+    side: Side = "above"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,9 @@ from typing import Literal
 Role = Literal["target", "retain", "guard"]
 GateVerdict = Literal["pass", "fail", "inconclusive"]
 Outcome = Literal["go", "no_go", "inconclusive"]
+Side = Literal["above", "below"]
+Spending = Literal["obrien_fleming", "pocock"]
+"""How the error of a sequential run is spent over its looks."""
 Winner = Literal["base", "tuned", "tie"]
 Order = Literal["base_first", "tuned_first", "apart", "unknown"]
 """Which answer a judge saw first. apart: it saw them one at a time and graded each. unknown: annotations that do not say."""
