@@ -31,9 +31,11 @@ from evalkit.inputs import (
     Graders,
     Inputs,
     Terms,
+    check_again,
     check_incumbent,
     check_policy,
     model_spec,
+    over_incumbent,
     policy_spec,
     standing,
     with_pools,
@@ -42,12 +44,13 @@ from evalkit.judging import exam_folders, find_exam, judge_hash, jury_hash, rubr
 from evalkit.labelling import draw as draw_to_label
 from evalkit.labelling import labels_of, passed_over, read_rows
 from evalkit.looks import as_repeated, first_look, hope, in_stages, last_level, look_level, look_line
+from evalkit.noise import with_noise
 from evalkit.pairs import JudgedPairs
 from evalkit.planning import PlannedJudge, design_of, expectations, plan
 from evalkit.provenance import hardware, versions
-from evalkit.records import Records, of_both_arms, read_table, samples_frame, verdicts_frame, with_overlaps
+from evalkit.records import Records, read_table, samples_frame, verdicts_frame, with_incumbent, with_overlaps
 from evalkit.report.files import read_manifest, write_run
-from evalkit.requests import Item, complete_sampling, draw
+from evalkit.requests import Item, complete_sampling, draw, first_of_each_task
 from evalkit.schedule import Collected, Schedule
 from evalkit.scorers import UNSCORED, marking
 from evalkit.scorers.code import check_programs
@@ -55,6 +58,7 @@ from evalkit.tasks import Suite
 from evalkit.types import (
     ARMS,
     IMPORTED,
+    INCUMBENT,
     Anchors,
     Comparison,
     Decision,
@@ -125,6 +129,7 @@ def compare(
     probes: bool = True,
     sequential: bool = False,
     fresh_from: Sequence[str | Path] = (),
+    aa: int | None = None,
     progress: Progress | None = None,
 ) -> Comparison:
     """Run both models on the suites and compare them; `out` also writes the six files there.
@@ -132,9 +137,9 @@ def compare(
     What is None comes from an `evalkit.yaml` beside base, else suite `quick`, no judge and the default policy.
     train_data: files and folders that tuned was trained on, or base as `base=FILE`; items are looked up in them, and in
     those that the model files name. probes: also measure bits per byte on held-out text and KL(tuned || base), where the
-    engines allow it. incumbent: the model in use now, for judges that are `against: incumbent`. sequential: look at the
-    run as often as the policy says, and stop when it is decided. fresh_from: folders of stored runs or sweeps, whose items
-    are left out.
+    engines allow it. incumbent: the model in use now, for gates and judges that are `against: incumbent`. aa: ask base so
+    many items of each task a second time, to see how much of what changed is noise. sequential: look at the run as often as
+    the policy says, and stop when it is decided. fresh_from: folders of stored runs or sweeps, whose items are left out.
     Raises InputError for anything wrong in the files before an engine starts. For the decision, see `run_comparison`.
     """
     run = run_comparison(
@@ -151,6 +156,7 @@ def compare(
         probes=probes,
         sequential=sequential,
         fresh_from=fresh_from,
+        aa=aa,
         progress=progress,
     )
     return run.comparison
@@ -172,6 +178,7 @@ def run_comparison(
     sequential: bool = False,
     fresh_from: Sequence[str | Path] = (),
     hold_out: float = 0.0,
+    aa: int | None = None,
     progress: Progress | None = None,
     command: str = "",
 ) -> Run:
@@ -183,9 +190,11 @@ def run_comparison(
     progress.phase("reading suites and models")
     specs = {"base": model_spec(base), "tuned": model_spec(tuned)}
     inputs = Inputs.read(specs["base"], suites, judge, policy)
-    check_incumbent(inputs.readers, incumbent)
+    gated = over_incumbent(inputs.policy, {suite.name: Terms.of(suite) for suite in inputs.suites})
+    check_incumbent(inputs.readers, incumbent, gated)
+    check_again(specs["base"], aa)
     if incumbent is not None:
-        specs["incumbent"] = model_spec(incumbent)
+        specs[INCUMBENT] = model_spec(incumbent)
     fresh, without = None, frozenset()
     cautions: tuple[str, ...] = ()
     if fresh_from:
@@ -237,18 +246,17 @@ def run_comparison(
             phases=tuple(_merged(collected.phases)),
             pools=inputs.pools,
             train_data=scanned.files,
-            incumbent=_with_sampling(collected.models["incumbent"], specs["incumbent"])
-            if incumbent is not None
-            else None,
+            incumbent=_with_sampling(collected.models[INCUMBENT], specs[INCUMBENT]) if incumbent is not None else None,
+            aa=aa,
             sequential=looked,
             fresh_from=fresh,
             hold_out=hold_out,
         )
-        models = {arm: getattr(manifest, arm) for arm in ARMS}
+        models = {arm: getattr(manifest, arm) for arm in (*ARMS, *([INCUMBENT] if gated else []))}
         said = (
             *cautions,
             *collected.cautions,
-            *fidelity_cautions(models, samples_frame(of_both_arms(table)), manifest.suites),
+            *fidelity_cautions(models, samples_frame(with_incumbent(table)), manifest.suites),
             *reasoning_cautions(models, manifest.suites),
         )
         return _decide(dataclasses.replace(manifest, cautions=said), inputs.policy, table, None)
@@ -272,8 +280,18 @@ def run_comparison(
 
     with Journal(cache_folder() / "journal.sqlite") as journal:
         beside = inputs.probes if probes else None
+        again = first_of_each_task(items, aa or 0)
         collected = schedule.collect(
-            inputs.suites, items, journal, progress, probes=beside, seed=seed, stages=stages, decided=decided
+            inputs.suites,
+            items,
+            journal,
+            progress,
+            probes=beside,
+            seed=seed,
+            gated=gated,
+            again=again,
+            stages=stages,
+            decided=decided,
         )
         anchors = {
             one.name: check_anchors(one, journal, cache_folder(), progress, today=f"{began:%Y-%m-%d}")
@@ -361,7 +379,9 @@ def load(folder: str | Path, *, policy: str | Path | PolicySpec | None = None) -
         chosen = with_pools(chosen, manifest.pools)
         _check_terms(chosen, standing(manifest.suites, manifest.graders, chosen))
         manifest = dataclasses.replace(manifest, policy=chosen.model_dump(mode="json"))
-    return _decide(manifest, chosen, read_table(folder / "samples.parquet"), folder)
+    table = read_table(folder / "samples.parquet")
+    _check_answered(folder, over_incumbent(chosen, _terms(manifest.suites)), table)
+    return _decide(manifest, chosen, table, folder)
 
 
 def with_labels(run: Run, files: Sequence[Path], judge: str | None = None) -> Run:
@@ -475,7 +495,7 @@ def _promise(
         remedies=False,
         progress=progress,
     )
-    if found.decides:
+    if found.high >= found.power:  # so few simulations are no ground to warn of a near miss
         return ()
     told = (
         f"equal models would get GO in about {100 * found.go:.0f} % of such runs, were {100 * Expected().discordance:g} % of items to "
@@ -488,25 +508,54 @@ def _promise(
     return (f"planned: {told}",)
 
 
+def _terms(suites: Sequence[SuiteRecord]) -> dict[str, Terms]:
+    return {suite.name: Terms.of_record(suite) for suite in suites}
+
+
 def _check_terms(policy: PolicySpec, suites: Sequence[SuiteRecord]) -> None:
-    check_policy(policy, {suite.name: Terms.of_record(suite) for suite in suites})
+    check_policy(policy, _terms(suites))
+
+
+def _check_answered(folder: Path, gated: Mapping[str, str], table: pa.Table) -> None:
+    """A stored run holds the incumbent's answers to what a policy now holds against it. Raises RunError."""
+    samples = samples_frame(table.select(["suite", "task", "id", "arm", "verdicts"])) if gated else pd.DataFrame()
+    for suite, says in gated.items():
+        mine = samples.loc[samples["suite"] == suite, :]
+        by_arm = {
+            arm: set(map(tuple, mine.loc[mine["arm"] == arm, ["task", "id"]].to_numpy()))
+            for arm in ("tuned", INCUMBENT)
+        }
+        asked, lacking = len(by_arm["tuned"]), len(by_arm["tuned"] - by_arm[INCUMBENT])
+        if lacking:
+            held = (
+                f"its answers to {asked - lacking} of {asked} items"
+                if asked > lacking
+                else "none of its answers to them"
+            )
+            raise RunError(
+                f"{folder}: {says}: incumbent, and of the items of suite {suite!r} this run holds {held}; compare again "
+                "with this policy and --incumbent"
+            )
 
 
 def _decide(manifest: Manifest, policy: PolicySpec, table: pa.Table, folder: Path | None) -> Run:
     manifest = dataclasses.replace(manifest, suites=standing(manifest.suites, manifest.graders, policy))
     looked = manifest.sequential
+    samples = samples_frame(table)
     comparison = compare_records(
-        samples_frame(table),
+        samples,
         verdicts_frame(table),
         manifest,
         level=policy.level if looked is None else look_level(policy.level, looked),
         pools=policy.pools,
         min_agreement=policy.judge.exam.min_agreement,
         max_unscored=policy.judge.max_unscored,
+        over_incumbent=over_incumbent(policy, _terms(manifest.suites)),
     )
     decision = decide(comparison, policy)
     if looked is not None:
         comparison, decision = as_repeated(comparison, decision, policy.level, looked)
+    comparison = with_noise(comparison, samples, manifest)
     return Run(manifest, comparison, decision, table, folder)
 
 
@@ -530,7 +579,6 @@ def _with_sampling(record: ModelRecord, spec: ModelSpec) -> ModelRecord:
 
 def _suite_record(suite: Suite, items: Sequence[Item], specs: Mapping[str, ModelSpec], graders: Graders) -> SuiteRecord:
     spec = suite.spec
-    specs = {arm: specs[arm] for arm in ARMS}
     marked_by = {judge.name for (asked, _), judge in graders.items() if asked == spec.name}
     tasks: list[TaskRecord] = []
     for task in suite.tasks:
@@ -543,7 +591,7 @@ def _suite_record(suite: Suite, items: Sequence[Item], specs: Mapping[str, Model
                 metric=how.metric,
                 items=sum(item.task is task for item in items),
                 available=len(task.examples),
-                samples=task.samples(max(one.n for one in sampling.values())),
+                samples=task.samples(max(sampling[arm].n for arm in ARMS)),
                 binary=how.binary,
                 clustered=any(example.group is not None for example in task.examples),
                 bounded=how.bounded,
@@ -567,6 +615,7 @@ def _suite_record(suite: Suite, items: Sequence[Item], specs: Mapping[str, Model
         guard=spec.guard.stated,
         advisory=bool(marked_by),
         graders=tuple(sorted(marked_by)),
+        against=spec.against,
     )
 
 

@@ -112,8 +112,8 @@ def compare(
         typer.Option(
             "--incumbent",
             metavar="PATH",
-            help="The model file of what is in use now, for a judge that says `against: incumbent`: beating a raw base proves "
-            "little. It answers only what that judge reads.",
+            help="The model file of what is in use now, for gates (`retain: {against: incumbent}` in the policy) and judges that "
+            "are held against it: beating a raw base proves little. It answers only what they read.",
         ),
     ] = None,
     policy: Policy = None,
@@ -156,6 +156,16 @@ def compare(
             "policy is decided, or hardly can be. Same error rates. Saves most where answers are dear: long reasoning, judges.",
         ),
     ] = False,
+    aa: Annotated[
+        int | None,
+        typer.Option(
+            "--aa",
+            min=1,
+            metavar="N",
+            help="Ask BASE the first N items of each task a second time, on the same engine with the same flags: how many "
+            "answers and marks differ between two runs of one model stands beside what TUNED changed. It gates nothing.",
+        ),
+    ] = None,
     allow_unsandboxed_code: Unsandboxed = False,
     json: Json = False,
 ) -> None:
@@ -184,6 +194,7 @@ def compare(
             probes=probes,
             sequential=sequential,
             fresh_from=fresh_from or (),
+            aa=aa,
             progress=progress,
             command=shlex.join(["evalkit", *sys.argv[1:]]),
         )
@@ -257,8 +268,8 @@ app.add_typer(cli_labels.app, name="judge")
 app.add_typer(cli_import.app, name="import")
 app.command()(cli_plan.plan)
 app.command()(cli_rank.rank)
-app.command()(cli_init.init)
 app.command(epilog=cli_sweep.EPILOG)(cli_sweep.sweep)
+app.command()(cli_init.init)
 
 
 @app.command()

@@ -24,6 +24,9 @@ def plan(
     policy: Annotated[
         Path | None, typer.Option("--policy", "-p", metavar="PATH", help="As for compare: the written rule.")
     ] = None,
+    incumbent: Annotated[
+        Path | None, typer.Option("--incumbent", metavar="PATH", help="As for compare: the model in use now.")
+    ] = None,
     limit: Annotated[
         int | None, typer.Option("--limit", "-n", min=1, metavar="N", help="As for compare: N items of each task.")
     ] = None,
@@ -101,6 +104,7 @@ def plan(
             suites=suite,
             judge=judge,
             policy=policy,
+            incumbent=incumbent,
             limit=limit,
             seed=seed,
             pilot=pilot,

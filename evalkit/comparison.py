@@ -6,7 +6,7 @@ replace it on the first import.)
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -16,6 +16,7 @@ import pandas as pd
 from evalkit.drift import measure_drift
 from evalkit.judging import examined_result, jury_verdicts
 from evalkit.pairing import PairedScores, join, pair, scored
+from evalkit.records import seen_as
 from evalkit.saturation import saturation
 from evalkit.setaside import form_losses, overlap
 from evalkit.slicing import p_of_change, suite_slices, with_flags
@@ -31,6 +32,7 @@ from evalkit.statistics import (
 from evalkit.thinking import at_test_time
 from evalkit.types import (
     ARMS,
+    INCUMBENT,
     PROBES,
     Comparison,
     Estimate,
@@ -57,6 +59,7 @@ def compare_records(
     min_agreement: float = 0.65,
     max_unscored: float = 0.02,
     describe: bool = True,
+    over_incumbent: Collection[str] = (),
 ) -> Comparison:
     """Every number of the report that does not depend on the policy's verdicts.
 
@@ -64,6 +67,7 @@ def compare_records(
     were asked, in which role. level: of every interval, two-sided. pools: suites to be judged as one, by pool name.
     min_agreement, max_unscored: what a judge's exam must show, as the policy says.
     describe: also what no gate reads: drift, and test-time compute.
+    over_incumbent: the suites of which any gate is held against the incumbent; its answers are among `samples`.
     Raises InputError when a pool names a suite that the run has not.
     """
     everything, samples = samples, samples.loc[samples["arm"].isin(ARMS), :]
@@ -116,7 +120,49 @@ def compare_records(
         worst_tax=_worst(suites, level),
         losses_found=_losses_found(suites, paired, manifest, level),
         unchanged=unchanged(samples, manifest),
+        against_incumbent=_over_incumbent(everything, verdicts, manifest, over_incumbent, level, pools or {}),
     )
+
+
+def _over_incumbent(
+    samples: pd.DataFrame,
+    verdicts: pd.DataFrame,
+    manifest: Manifest,
+    suites: Collection[str],
+    level: float,
+    pools: Mapping[str, Sequence[str]],
+) -> Comparison | None:
+    """Tuned against the incumbent on these suites, by the very same functions.
+
+    Tax and gain are given only where every suite of their role is among them: of some they would be another number under
+    the same name.
+    """
+    if manifest.incumbent is None or not suites:
+        return None
+    mine = seen_as(samples.loc[samples["suite"].isin(list(suites)), :], INCUMBENT, "tuned")
+    asked = replace(
+        manifest,
+        base=manifest.incumbent,
+        incumbent=None,
+        judges=(),
+        cautions=(),
+        train_data=tuple(file for file in manifest.train_data if file.arm == "tuned"),
+        suites=tuple(_sampled(record, mine) for record in manifest.suites if record.name in suites),
+    )
+    pools = {name: members for name, members in pools.items() if set(members) <= set(suites)}
+    found = compare_records(mine, verdicts, asked, level=level, pools=pools, describe=False)
+    whole = {
+        role: {one.name for one in manifest.suites if one.role == role} <= set(suites) for role in ("retain", "target")
+    }
+    return replace(found, tax=found.tax if whole["retain"] else None, gain=found.gain if whole["target"] else None)
+
+
+def _sampled(record: SuiteRecord, samples: pd.DataFrame) -> SuiteRecord:
+    """The suite as these arms were asked it: a model file may ask for more samples of an item than the others do."""
+    mine = samples.loc[samples["suite"] == record.name, :]
+    most = {str(task): int(rows["sample"].max()) + 1 for task, rows in mine.groupby("task", observed=True)}
+    tasks = tuple(replace(task, samples=max(task.samples, most.get(task.name, 1))) for task in record.tasks)
+    return replace(record, tasks=tasks)
 
 
 def with_set_aside(comparison: Comparison, what: Literal["form", "overlap"]) -> Comparison:
@@ -128,6 +174,9 @@ def with_set_aside(comparison: Comparison, what: Literal["form", "overlap"]) -> 
     def left(suite: SuiteResult) -> Estimate | None:
         return suite.without_format if what == "form" else suite.overlap.delta_without
 
+    incumbent = comparison.against_incumbent
+    if incumbent is not None:
+        comparison = replace(comparison, against_incumbent=with_set_aside(incumbent, what))
     if all(left(suite) is None for suite in (*comparison.suites, *comparison.pools)):
         return comparison
     suites, pools = (
@@ -135,6 +184,7 @@ def with_set_aside(comparison: Comparison, what: Literal["form", "overlap"]) -> 
         for group in (comparison.suites, comparison.pools)
     )
     tax, gain = (_weighted(suites, comparison.level, role) for role in ("retain", "target"))
+    tax, gain = tax if comparison.tax else None, gain if comparison.gain else None
     return replace(comparison, suites=suites, pools=pools, tax=tax, gain=gain)
 
 
@@ -277,6 +327,7 @@ def _suite(record: SuiteRecord, scores: Mapping[str, PairedScores], level: float
         retention=_retention(record, scores, joined, level) if record.role == "retain" and joined.bounded else None,
         slices=slices,
         slices_left_out=left_out,
+        against=record.against,
     )
 
 
@@ -358,4 +409,5 @@ def _pool(
         without_format=without_format,
         lost_to_form=lost,
         overlap=overlap(list(parts.values()), difference, checked=bool(manifest.train_data)),
+        against=first.against,
     )

@@ -59,11 +59,13 @@ def expand(spec: ComposedSpec) -> Chosen:
 def _changed(suite: SuiteSpec, member: MemberSpec, where: str) -> SuiteSpec:
     """The suite as the composed one wants it. A changed role leaves the margin and limits of the old one behind."""
     changed: dict[str, Any] = {
-        name: value for name in ("name", "role", "margin", "weight") if (value := getattr(member, name)) is not None
+        name: value
+        for name in ("name", "role", "margin", "weight", "against")
+        if (value := getattr(member, name)) is not None
     }
     role = member.role or suite.role
     if role != suite.role:
-        changed = {"margin": None, "guard": type(suite.guard)()} | changed
+        changed = {"margin": None, "guard": type(suite.guard)(), "against": None} | changed
     if member.guard.stated:
         if role != "guard":
             raise InputError(f"{where}.guard: belongs to role: guard; the role of {suite.name!r} is {role}")

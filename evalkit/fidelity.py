@@ -7,7 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from evalkit.types import PROBES, ModelRecord, SuiteRecord, TaskRecord
+from evalkit.records import seen_as
+from evalkit.types import INCUMBENT, PROBES, ModelRecord, SuiteRecord, TaskRecord
 
 _PLACE = ("suite", "task", "id", "sample")
 
@@ -30,9 +31,14 @@ def fidelity_cautions(
     """What stands between the arms besides their weights, in words. `models` by arm; `samples` as stored.
 
     suites: which tasks go on over several turns. There a prompt holds the model's own earlier answers, and is not compared.
+    An incumbent among the models, where gates hold tuned against it, is held against tuned in the same way.
     """
     talks = {(suite.name, task.name) for suite in suites for task in suite.tasks if task.turns > 1}
-    return tuple(_cautions(models["base"], models["tuned"], samples, talks))
+    found = tuple(_cautions(models["base"], models["tuned"], samples, talks))
+    if INCUMBENT in models:
+        mine = seen_as(samples, INCUMBENT, "tuned")
+        found += tuple(_cautions(models[INCUMBENT], models["tuned"], mine, talks, base=INCUMBENT))
+    return found
 
 
 ENOUGH_SAMPLES = 4
@@ -46,15 +52,18 @@ def reasoning_cautions(models: Mapping[str, ModelRecord], suites: Sequence[Suite
     Source: DeepSeek-AI 2025, DeepSeek-R1, arXiv:2501.12948: greedy decoding of long traces repeats itself and varies from
     checkpoint to checkpoint; its evaluation takes 4 to 64 samples of an item at temperature 0.6.
     """
-    return tuple(_reasoning_cautions(models, suites))
+    found = [*_reasoning_cautions({arm: models[arm] for arm in ("base", "tuned")}, suites)]
+    if INCUMBENT in models:
+        found += _reasoning_cautions({arm: models[arm] for arm in (INCUMBENT, "tuned")}, suites)
+    return tuple(dict.fromkeys(found))
 
 
 def _reasoning_cautions(models: Mapping[str, ModelRecord], suites: Sequence[SuiteRecord]) -> Iterator[str]:
-    base, tuned = models["base"], models["tuned"]
+    (first, base), (_, tuned) = models.items()
     reasoners = {arm: model for arm, model in models.items() if model.reasoning}
     if len(reasoners) == 1:
         (one,) = reasoners
-        other = "base" if one == "tuned" else "tuned"
+        other = first if one == "tuned" else "tuned"
         yield (
             f"{one} has reasoning markers and {other} has none: only {one} gets room for a trace on top of max_tokens, "
             f"and a trace that {other} writes is read as its answer"
@@ -62,7 +71,7 @@ def _reasoning_cautions(models: Mapping[str, ModelRecord], suites: Sequence[Suit
     if len(reasoners) == 2 and base.thinking_budget != tuned.thinking_budget:
         budgets = [model.thinking_budget or 0 for model in (base, tuned)]
         yield (
-            f"the models' files state different thinking budgets: base {budgets[0]}, tuned {budgets[1]}; "
+            f"the models' files state different thinking budgets: {first} {budgets[0]}, tuned {budgets[1]}; "
             f"both were given {max(budgets)}"
         )
     for arm, model in reasoners.items():
@@ -88,15 +97,21 @@ def _suites_where(suites: Sequence[SuiteRecord], holds: Callable[[TaskRecord], b
 
 
 def _cautions(
-    base: ModelRecord, tuned: ModelRecord, samples: pd.DataFrame, talks: Collection[tuple[str, str]]
+    first: ModelRecord,
+    tuned: ModelRecord,
+    samples: pd.DataFrame,
+    talks: Collection[tuple[str, str]],
+    base: str = "base",
 ) -> Iterator[str]:
-    recorded = "replay" in (base.backend, tuned.backend)
+    """base: what the first model is called. samples: with the arms base and tuned, whatever it is called."""
+    both = "the models" if base == "base" else f"tuned and the {base}"
+    recorded = "replay" in (first.backend, tuned.backend)
     for field, words in _SAME_FOR_BOTH.items():
-        first, second = getattr(base, field), getattr(tuned, field)
-        if first != second and not recorded:
+        one, other = getattr(first, field), getattr(tuned, field)
+        if one != other and not recorded:
             shown = field not in ("template_hash", "tokenizer_fingerprint", "engine_options", "sampling")
-            values = f": base {first}, tuned {second}" if shown else ""
-            yield f"the models differ in {words}{values}"
+            values = f": {base} {one}, tuned {other}" if shown else ""
+            yield f"{both} differ in {words}{values}"
     answers: dict[tuple[object, ...], dict[str, dict[Any, Any]]] = {}
     columns = [*_PLACE, "arm", "prompt", "failure"]
     for row in samples.loc[samples["suite"] != PROBES, columns].to_dict("records"):
@@ -106,6 +121,6 @@ def _cautions(
     if not pairs:
         return
     asked = [pair for pair in pairs if (pair[0]["suite"], pair[0]["task"]) not in talks]
-    differing = sum(first["prompt"] != second["prompt"] for first, second in asked)
+    differing = sum(one["prompt"] != other["prompt"] for one, other in asked)
     if differing and not recorded:
-        yield f"the rendered prompts of base and tuned differ on {differing} of {len(asked)} samples"
+        yield f"the rendered prompts of {base} and tuned differ on {differing} of {len(asked)} samples"

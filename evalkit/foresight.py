@@ -11,13 +11,13 @@ import numpy as np
 from evalkit.api import Run, judges_that_decide, load, suite_records
 from evalkit.cache import Journal, cache_folder
 from evalkit.config import JudgeSpec, ModelSpec, PolicySpec, SuiteSpec
-from evalkit.inputs import Inputs, check_incumbent, model_spec
+from evalkit.inputs import Inputs, Terms, check_incumbent, model_spec, over_incumbent
 from evalkit.looks import last_level
 from evalkit.planning import Design, design_of, expectations, expected_of_run, looked_at, plan
 from evalkit.records import samples_frame
 from evalkit.requests import Item, draw, requests_for
 from evalkit.schedule import Collected, Schedule, thinking_budget
-from evalkit.types import Expected, InputError, JudgeCost, Phase, Plan, PlannedCost, Progress, Silent
+from evalkit.types import ARMS, Expected, InputError, JudgeCost, Phase, Plan, PlannedCost, Progress, Silent
 
 _LOOKED = 200  # sequential runs that are simulated
 
@@ -54,7 +54,8 @@ def plan_comparison(
     progress.phase("reading suites and models")
     specs = {"base": model_spec(base), "tuned": model_spec(tuned)}
     inputs = Inputs.read(specs["base"], suites, judge, policy)
-    check_incumbent(inputs.readers, incumbent)
+    gated = over_incumbent(inputs.policy, {suite.name: Terms.of(suite) for suite in inputs.suites})
+    check_incumbent(inputs.readers, incumbent, gated)
     if incumbent is not None:
         specs["incumbent"] = model_spec(incumbent)
     observed = _observed(pilot)
@@ -133,7 +134,7 @@ def _costs(
         return counted
 
     for arm in specs:
-        if arm in ("base", "tuned"):
+        if arm in ARMS:
             yield _cost_of(arm, answers(items, arm), answers(warm, arm), collected)
     some, whole = schedule.foreseen(inputs.suites, warm), schedule.foreseen(inputs.suites, items)
     for judge in inputs.readers:

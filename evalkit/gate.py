@@ -14,7 +14,20 @@ from evalkit.comparison import with_set_aside
 from evalkit.config import PolicySpec
 from evalkit.error_rates import error_rates
 from evalkit.statistics import more_items_needed, rests_on_too_few
-from evalkit.types import Comparison, Decision, Estimate, Gate, GateVerdict, JudgeResult, Outcome, Side, SuiteResult
+from evalkit.types import (
+    INCUMBENT,
+    Against,
+    Comparison,
+    Decision,
+    Estimate,
+    Gate,
+    GateVerdict,
+    InputError,
+    JudgeResult,
+    Outcome,
+    Side,
+    SuiteResult,
+)
 
 
 def decide(comparison: Comparison, policy: PolicySpec) -> Decision:
@@ -28,7 +41,7 @@ def decide(comparison: Comparison, policy: PolicySpec) -> Decision:
     # A run over suites that only judges read or grade scores no item that decides, and is none the less complete.
     graded = any(suite.n for suite in comparison.suites if suite.advisory)
     anything = total > 0 or graded or any(judge.n for judge in comparison.judges)
-    complete = anything and comparison.missing <= policy.missing.max * total
+    complete = anything and not any(True for _ in _lacking(comparison, policy))
     outcome: Outcome = "inconclusive"
     if any(gate.verdict == "fail" for gate in required):
         outcome = "no_go"
@@ -47,17 +60,31 @@ def decide(comparison: Comparison, policy: PolicySpec) -> Decision:
 
 def _reasons(comparison: Comparison, policy: PolicySpec, required: list[Gate], complete: bool) -> Iterator[str]:
     if not complete:
-        total = comparison.n + comparison.missing
-        kinds = ", ".join(f"{count} x {kind}" for kind, count in comparison.failures.items())
-        yield (
-            f"incomplete: {comparison.missing} of {total} items were not scored on both sides, and the policy allows "
-            f"{100 * policy.missing.max:g} %" + (f" ({kinds})" if kinds else "")
-        )
+        for side in list(_lacking(comparison, policy)) or ["base"]:
+            yield _incomplete(comparison, side, policy)
     if not required:
         yield "no gate applies: add a suite"
     rank = {"fail": 0, "inconclusive": 1, "pass": 2}
     for gate in sorted(required, key=lambda gate: rank[gate.verdict]):
         yield gate.reason
+
+
+def _lacking(comparison: Comparison, policy: PolicySpec) -> Iterator[Against]:
+    """Against whom more items are missing than the policy allows."""
+    for side in ("base", INCUMBENT):
+        read = comparison.over(side)
+        if read is not None and read.missing > policy.missing.max * (read.n + read.missing):
+            yield side
+
+
+def _incomplete(comparison: Comparison, side: Against, policy: PolicySpec) -> str:
+    read = comparison.over(side) or comparison
+    kinds = ", ".join(f"{count} x {kind}" for kind, count in read.failures.items())
+    who = "on both sides" if side == "base" else "of both tuned and the incumbent"
+    return (
+        f"incomplete: {read.missing} of {read.n + read.missing} items were not scored {who}, and the policy allows "
+        f"{100 * policy.missing.max:g} %" + (f" ({kinds})" if kinds else "")
+    )
 
 
 _SET_ASIDE: dict[Literal["form", "overlap"], str] = {
@@ -87,14 +114,17 @@ def _turned(gates: Sequence[Gate], comparison: Comparison, policy: PolicySpec) -
 def _gates(comparison: Comparison, policy: PolicySpec) -> Iterator[Gate]:
     pooled = {member for members in policy.pools.values() for member in members}
     if comparison.tax is not None:
+        against = policy.tax.against
+        tax = _side(comparison, against, "tax", policy).tax
+        assert tax is not None, "the incumbent answers every retain suite where the tax is held against it"
         rule = f"pooled loss over retain suites below {_pp(policy.tax.max)}"
-        yield _gate("tax", "tax", rule, comparison.tax, policy.tax.max, "below")
+        yield _gate("tax", "tax", rule, tax, policy.tax.max, "below", against=against)
     for suite in comparison.suites:
-        for gate in _suite_gates(suite, policy):
+        for gate in _suite_gates(suite, comparison, policy):
             gate = _advisory(gate) if suite.advisory else gate
             yield replace(gate, required=False) if suite.name in pooled else gate
     for pool in comparison.pools:
-        for gate in _suite_gates(pool, policy):
+        for gate in _suite_gates(pool, comparison, policy, is_pool=True):
             yield replace(_advisory(gate) if pool.advisory else gate, kind="pool")
     for judge in comparison.judges:
         if judge.win_rate is not None:
@@ -111,16 +141,39 @@ def _advisory(gate: Gate) -> Gate:
     return replace(gate, required=False, reason=f"{gate.reason} (advisory: its judge has passed no exam)")
 
 
-def _suite_gates(suite: SuiteResult, policy: PolicySpec) -> Iterator[Gate]:
+def _side(comparison: Comparison, against: Against, section: str, policy: PolicySpec) -> Comparison:
+    """The comparison that a gate against `against` reads. Raises InputError where nobody asked the incumbent."""
+    read = comparison.over(against)
+    if read is None:
+        where = policy.file or "policy"
+        raise InputError(
+            f"{where}: {section}.against: incumbent: this comparison holds no incumbent; compare with --incumbent"
+        )
+    return read
+
+
+def _over(suite: SuiteResult, comparison: Comparison, policy: PolicySpec, *, is_pool: bool) -> tuple[Against, Estimate]:
+    """What a suite or pool is held against, and its difference to that."""
+    against = suite.against or policy.against(suite.role)
+    read = _side(comparison, against, suite.role, policy)
+    found = (one for one in (read.pools if is_pool else read.suites) if one.name == suite.name)
+    return against, suite.delta if against == "base" else next(found).delta
+
+
+def _suite_gates(
+    suite: SuiteResult, comparison: Comparison, policy: PolicySpec, *, is_pool: bool = False
+) -> Iterator[Gate]:
     match suite.role:
         case "retain":
             margin = policy.retain.margin if suite.margin is None else suite.margin
             rule = f"loses less than {_pp(margin)}"
-            yield _gate("retain", suite.name, rule, suite.delta, -margin, "above")
+            against, delta = _over(suite, comparison, policy, is_pool=is_pool)
+            yield _gate("retain", suite.name, rule, delta, -margin, "above", against=against)
         case "target":
             gain = policy.target.min_gain if suite.margin is None else suite.margin
             rule = f"gains more than {_pp(gain)}"
-            yield _gate("target", suite.name, rule, suite.delta, gain, "above")
+            against, delta = _over(suite, comparison, policy, is_pool=is_pool)
+            yield _gate("target", suite.name, rule, delta, gain, "above", against=against)
         case "guard":
             limits = {"max_rate": policy.guard.max_rate, "max_increase": policy.guard.max_increase}
             if suite.margin is not None:
@@ -132,13 +185,16 @@ def _suite_gates(suite: SuiteResult, policy: PolicySpec) -> Iterator[Gate]:
                 yield _gate("guard_rate", suite.name, rule, suite.rate, most, "below")
             if increase is not None:
                 rule = f"rises by less than {f'{increase:g} {suite.unit}' if suite.unit else _pp(increase)}"
-                yield _gate("guard_increase", suite.name, rule, suite.delta, increase, "below", suite.unit)
+                against, delta = _over(suite, comparison, policy, is_pool=is_pool)
+                yield _gate("guard_increase", suite.name, rule, delta, increase, "below", suite.unit, against)
 
 
 def _judge_gate(judge: JudgeResult, win_rate: Estimate, policy: PolicySpec) -> Gate:
     """A judge gates only with a passed exam; too many unreadable verdicts leave it undecided."""
     floor = policy.judge.min_win_rate
-    gate = _gate("judge", judge.name, f"win rate above {100 * floor:g} %", win_rate, floor, "above")
+    gate = _gate(
+        "judge", judge.name, f"win rate above {100 * floor:g} %", win_rate, floor, "above", against=judge.against
+    )
     total = judge.n + judge.unscored
     if total and judge.unscored > policy.judge.max_unscored * total:
         allowed = f"{100 * policy.judge.max_unscored:g} %"
@@ -159,7 +215,10 @@ def _gate(
     threshold: float,
     side: Side,
     unit: str | None = None,
+    against: Against = "base",
 ) -> Gate:
+    if against == INCUMBENT:
+        rule = f"{rule}, over the incumbent"
     verdict = _verdict(estimate, threshold, side)
     more = 0 if verdict != "inconclusive" else more_items_needed(estimate, threshold)
     return Gate(
@@ -174,6 +233,7 @@ def _gate(
         more_items_needed=more,
         unit=unit,
         side=side,
+        against=against,
     )
 
 

@@ -22,10 +22,10 @@ from evalkit.config import (
 from evalkit.judging import check_judge
 from evalkit.scorers import UNSCORED, check_golds, marking
 from evalkit.tasks import Suite, load_suite
-from evalkit.types import ARMS, PROBES, InputError, JudgeRecord, Role, SuiteRecord
+from evalkit.types import ARMS, INCUMBENT, PROBES, Against, InputError, JudgeRecord, Role, SuiteRecord
 
 DEFAULT_SUITE = "quick"
-_TAKEN = (*ARMS, "incumbent")
+_TAKEN = (*ARMS, INCUMBENT)
 
 Graders = Mapping[tuple[str, str], JudgeSpec]
 """The pointwise judge of each (suite, task) that is marked by one."""
@@ -198,16 +198,52 @@ def _graders(suites: Sequence[Suite]) -> Graders:
     return found
 
 
-def check_incumbent(judges: Sequence[JudgeSpec], incumbent: object) -> None:
-    """A judge that is `against: incumbent` needs one, and an incumbent somebody who reads it. Raises InputError."""
+def over_incumbent(policy: PolicySpec, suites: Mapping[str, Terms]) -> dict[str, str]:
+    """The suites of which any gate of this policy is held against the incumbent, each with who says so, in words.
+
+    suites: their terms, by name.
+    """
+    where = policy.file or "policy"
+    found: dict[str, str] = {}
+    for name, terms in suites.items():
+        if policy.tax.against == INCUMBENT and terms.role == "retain":
+            found[name] = f"{where}: tax.against"
+        elif terms.against_by(policy) == INCUMBENT and (
+            terms.role != "guard" or terms.max_increase(policy) is not None
+        ):
+            own = f"{terms.file or f'suite {name!r}'}: against"
+            found[name] = own if terms.against else f"{where}: {terms.role}.against"
+    return found
+
+
+def check_incumbent(judges: Sequence[JudgeSpec], incumbent: object, gated: Mapping[str, str] | None = None) -> None:
+    """What is `against: incumbent` needs one, and an incumbent something that is held against it. Raises InputError.
+
+    gated: the suites with a gate against it, as `over_incumbent` gives them.
+    """
+    if gated and incumbent is None:
+        says = next(iter(gated.values()))
+        raise InputError(
+            f"{says}: incumbent: no incumbent was named; add --incumbent prod.yaml, or say `against: base`"
+        )
     wanting = next((judge for judge in judges if judge.against == "incumbent"), None)
     if wanting is not None and incumbent is None:
         raise InputError(
             f"{wanting.file or wanting.name}: against: incumbent: no incumbent was named; add --incumbent prod.yaml"
         )
-    if incumbent is not None and wanting is None:
+    if incumbent is not None and wanting is None and not gated:
         raise InputError(
-            "--incumbent: no judge holds TUNED against it; say `against: incumbent` in the file that --judge names"
+            "--incumbent: no gate and no judge of this run holds TUNED against it; say `against: incumbent` in the policy "
+            "(tax, retain, target or guard), in a suite, or in the file that --judge names"
+        )
+
+
+def check_again(base: ModelSpec, aa: int | None) -> None:
+    """Only a model that runs can be asked twice. Raises InputError."""
+    if aa is not None and base.backend == "replay":
+        raise InputError(
+            f"{base.file or base.name}: backend: replay: --aa asks base the same questions again, and recorded answers would only "
+            "be read again; leave --aa out, or compare with the model itself"
         )
 
 
@@ -228,7 +264,8 @@ def with_pools(policy: PolicySpec, pools: Mapping[str, tuple[str, ...]]) -> Poli
 @dataclass(frozen=True, slots=True)
 class Terms:
     """On what terms a suite is gated: its role and its own limits. advisory: it decides nothing, as no exam of a judge that
-    marks it lets it.
+    marks it lets it. against: what its file says it is held against; None where that is the policy's to say. file: that
+    file, where it is known.
     """
 
     role: Role
@@ -236,15 +273,21 @@ class Terms:
     guard: Mapping[str, float | None] = field(default_factory=dict)
     advisory: bool = False
     bounded: bool = True
+    against: Against | None = None
+    file: str = ""
 
     def has_limit(self, policy: PolicySpec) -> bool:
         """Whether any gate applies under this policy. A guard's limits may all be switched off; a rate needs bounds."""
-        limits = {"max_rate": policy.guard.max_rate, "max_increase": policy.guard.max_increase}
-        if self.margin is not None:
-            limits["max_increase"] = self.margin
-        limits |= self.guard
-        rated = self.bounded and limits["max_rate"] is not None
-        return self.role != "guard" or rated or limits["max_increase"] is not None
+        rated = self.bounded and self.guard.get("max_rate", policy.guard.max_rate) is not None
+        return self.role != "guard" or rated or self.max_increase(policy) is not None
+
+    def max_increase(self, policy: PolicySpec) -> float | None:
+        """A guard's limit on its increase under this policy; None where it is switched off."""
+        return self.guard.get("max_increase", policy.guard.max_increase if self.margin is None else self.margin)
+
+    def against_by(self, policy: PolicySpec) -> Against:
+        """What this policy holds it against."""
+        return self.against or policy.against(self.role)
 
     @classmethod
     def of(cls, suite: Suite) -> Terms:
@@ -253,13 +296,20 @@ class Terms:
         Whether a judge that marks it has passed an exam is known when its model is: `standing` says it.
         """
         bounded = all(marking(task).bounded for task in suite.tasks)
-        return cls(suite.spec.role, suite.spec.margin, suite.spec.guard.stated, bounded=bounded)
+        return cls(
+            suite.spec.role,
+            suite.spec.margin,
+            suite.spec.guard.stated,
+            bounded=bounded,
+            against=suite.spec.against,
+            file=suite.spec.file,
+        )
 
     @classmethod
     def of_record(cls, record: SuiteRecord) -> Terms:
         """The terms that a stored run remembers."""
         bounded = all(task.bounded for task in record.tasks)
-        return cls(record.role, record.margin, dict(record.guard), record.advisory, bounded)
+        return cls(record.role, record.margin, dict(record.guard), record.advisory, bounded, record.against)
 
 
 def standing(
@@ -293,7 +343,9 @@ def check_policy(policy: PolicySpec, suites: Mapping[str, Terms]) -> None:
         roles = {one.role for one in terms}
         if len(roles) > 1:
             raise InputError(f"{where}: pools.{name}: its suites have different roles: {', '.join(sorted(roles))}")
-        if any((one.margin, one.guard) != (terms[0].margin, terms[0].guard) for one in terms):
+        if any(
+            (one.margin, one.guard, one.against) != (terms[0].margin, terms[0].guard, terms[0].against) for one in terms
+        ):
             raise InputError(
                 f"{where}: pools.{name}: its suites state different limits of their own; pool what is gated alike"
             )

@@ -16,7 +16,7 @@ from evalkit.records import Records
 from evalkit.requests import Item, complete_sampling, next_turn
 from evalkit.scorers import is_slow, score_samples
 from evalkit.scorers.reasoning import cut_at_stops, split_reasoning
-from evalkit.types import Completion, Failure, Phase, Prepared, Request, Score
+from evalkit.types import AGAIN, Completion, Failure, Phase, Prepared, Request, Score
 
 _Place = tuple[str, str, str]
 """Suite, task and id of an item."""
@@ -64,7 +64,11 @@ class Landing:
     # --- answers ---
 
     def answer(self, request: Request, completion: Completion, prepared: Prepared | None) -> None:
-        """Take one answer: ask its next turn, or score and record it when all that belongs to it is there."""
+        """Take one answer: ask its next turn, or score and record it when all that belongs to it is there.
+
+        A replicate of base's is recorded as an arm of its own, which no judge reads.
+        """
+        arm = AGAIN if request.replicate and request.model == "base" else request.model
         place = (request.suite, request.task, request.example_id)
         item = self._items[place]
         model = self._specs[request.model]
@@ -73,20 +77,20 @@ class Landing:
             stops = complete_sampling(model.sampling, item.task.sampling).stop
             completion = cut_at_stops(completion, stops) if completion.failure is None else completion
         if item.example.follow_ups:
-            whole = self._after_turn(item, place, request, completion)
+            whole = self._after_turn(item, (place, arm, request.sample), request, completion)
             if whole is None:
                 return
             completion = whole
         together = item.task.marker is not None
-        key = (place, request.model, -1 if together else request.sample)
+        key = (place, arm, -1 if together else request.sample)
         answered = self._open.setdefault(key, _Answered())
         answered.landed[request.sample, request.part] = (completion, prepared)
         if len(answered.landed) == self._expected(item, request.model, together=together):
             del self._open[key]
-            self._mark(item, request.model, answered)
+            self._mark(item, arm, answered)
         if request.sample == 0:
             for judged in self._judged:
-                judged.add(item, request.model, completion)
+                judged.add(item, arm, completion)
 
     def follow_ups(self) -> list[Request]:
         """The next turns of what has landed since the last call."""
@@ -108,21 +112,23 @@ class Landing:
         if self._threads is not None:
             self._threads.shutdown(cancel_futures=True)
 
-    def _after_turn(self, item: Item, place: _Place, request: Request, completion: Completion) -> Completion | None:
+    def _after_turn(
+        self, item: Item, key: tuple[_Place, str, int], request: Request, completion: Completion
+    ) -> Completion | None:
         """The completion of the last turn with the earlier ones, or None where another turn is to be asked first."""
-        earlier = self._earlier.setdefault((place, request.model, request.sample), [])
+        earlier = self._earlier.setdefault(key, [])
         if completion.failure is None and request.turn < len(item.example.follow_ups):
             earlier.append(completion.text)
             self._next_turns.append(next_turn(item, request, earlier))
             return None
-        del self._earlier[place, request.model, request.sample]
+        del self._earlier[key]
         return replace(completion, earlier=tuple(earlier))
 
-    def _expected(self, item: Item, arm: str, *, together: bool) -> int:
+    def _expected(self, item: Item, model: str, *, together: bool) -> int:
         parts = len(item.task.questions(item.example))
         if not together:
             return parts
-        return parts * item.task.samples(complete_sampling(self._specs[arm].sampling, item.task.sampling).n)
+        return parts * item.task.samples(complete_sampling(self._specs[model].sampling, item.task.sampling).n)
 
     def _mark(self, item: Item, arm: str, answered: _Answered) -> None:
         samples = sorted({sample for sample, _ in answered.landed})

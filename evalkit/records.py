@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from evalkit.types import ARMS, PROBES, Completion, Example, Failure, Prepared, RunError, Score, Verdict
+from evalkit.types import ARMS, INCUMBENT, PROBES, Completion, Example, Failure, Prepared, RunError, Score, Verdict
 
 _VERDICT = pa.struct(
     [
@@ -209,6 +209,17 @@ def with_overlaps(table: pa.Table, shares: Mapping[str, Mapping[tuple[str, str, 
 def of_both_arms(table: pa.Table) -> pa.Table:
     """The samples of base and tuned, without those of an incumbent that judges held against tuned."""
     return table.filter(pc.field("arm").cast(pa.string()).isin(list(ARMS)))
+
+
+def with_incumbent(table: pa.Table) -> pa.Table:
+    """The samples of base, tuned and the incumbent."""
+    return table.filter(pc.field("arm").cast(pa.string()).isin([*ARMS, INCUMBENT]))
+
+
+def seen_as(samples: pd.DataFrame, base: str, tuned: str) -> pd.DataFrame:
+    """The samples of two arms alone, called base and tuned: another pair, for the same functions."""
+    mine = samples.loc[samples["arm"].isin([base, tuned]), :]
+    return mine.assign(arm=mine["arm"].astype(str).map({base: "base", tuned: "tuned"}))
 
 
 def samples_frame(table: pa.Table) -> pd.DataFrame:

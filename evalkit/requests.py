@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import random
+from collections import Counter
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -44,6 +45,18 @@ def draw(
     return drawn
 
 
+def first_of_each_task(items: Sequence[Item], n: int) -> list[Item]:
+    """The first `n` items of each task, in the order of `items`."""
+    taken: Counter[tuple[str, str]] = Counter()
+    kept: list[Item] = []
+    for item in items:
+        place = (item.task.suite, item.task.name)
+        taken[place] += 1
+        if taken[place] <= n:
+            kept.append(item)
+    return kept
+
+
 def complete_sampling(model: SamplingSpec, task: SamplingSpec) -> Sampling:
     """A task's settings over a model's over evalkit's defaults; nothing is left to the engine."""
     stated = {**model.model_dump(exclude_none=True), **task.model_dump(exclude_none=True)}
@@ -56,6 +69,7 @@ def requests_for(
     """One request for each question of each sample of one item for one model.
 
     thinking: tokens of room for a reasoning trace, the same for both arms, where the model file states its markers.
+    replicate: 0; another number asks the same again, with other seeds where answers are sampled.
     """
     task, example = item.task, item.example
     sampling = complete_sampling(model.sampling, task.sampling)

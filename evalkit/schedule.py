@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -64,9 +64,10 @@ class Schedule:
         journal: Journal,
         progress: Progress,
         *,
-        replicate: int = 0,
         probes: ProbesSpec | None = None,
         seed: int = 0,
+        gated: Collection[str] = (),
+        again: Sequence[Item] = (),
         stages: Sequence[Sequence[Item]] = (),
         decided: Callable[[Collected, int], bool] = lambda collected, stage: False,
     ) -> Collected:
@@ -75,6 +76,8 @@ class Schedule:
 
         probes: what is measured besides, whatever the suites ask; None for nothing. stages: `items` in parts that are asked
         one after the other; where `decided` says so of what has come in by the end of one, the rest is never asked.
+        gated: suites with a gate against the incumbent, which answers every item of them. again: what base is asked a second
+        time, to see how much is noise.
         """
         stages = stages or [items]
         collected = Collected(Records(), {})
@@ -95,7 +98,7 @@ class Schedule:
                 for backend in order:
                     arms = [name for name in backend.models if name in self._specs]
                     name = " + ".join(arms)
-                    requests: Iterable[Request] = self._requests(arms, stage, judged, replicate) if arms else ()
+                    requests: Iterable[Request] = self._requests(arms, stage, judged, gated) if arms else ()
                     while requests:
                         collected.phases += serve(backend, requests, journal, landing.answer, progress, name=name)
                         requests = landing.follow_ups()
@@ -104,6 +107,12 @@ class Schedule:
                             collected.phases += serve(
                                 backend, probed, journal, beside.land, progress, name=f"{name}: drift probes"
                             )
+                    requests = self._requests_again(again) if number == 0 and "base" in arms else ()
+                    while requests:
+                        collected.phases += serve(
+                            backend, requests, journal, landing.answer, progress, name="base, asked again"
+                        )
+                        requests = landing.follow_ups()
                     collected.phases += landing.settle(name)
                     if last and arms and set(backend.models) <= set(self._specs):
                         backend.close()
@@ -234,15 +243,28 @@ class Schedule:
         return sorted(self._backends, key=lambda one: "tuned" not in one.models)
 
     def _requests(
-        self, arms: Sequence[str], items: Sequence[Item], judged: Sequence[JudgedPairs], replicate: int
+        self,
+        arms: Sequence[str],
+        items: Sequence[Item],
+        judged: Sequence[JudgedPairs],
+        gated: Collection[str],
     ) -> Iterator[Request]:
-        """Every item of base and tuned; of the incumbent what a judge holds against tuned."""
+        """Every item of base and tuned; of the incumbent what a judge or a gate holds tuned against."""
         thinking = thinking_budget(self._specs.values())
         held = {place_of(item) for one in judged if one.spec.against == "incumbent" for item in one.items}
         for item in items:
             for arm in arms:
-                if arm in ARMS or place_of(item) in held:
-                    yield from requests_for(item, arm, self._specs[arm], thinking=thinking, replicate=replicate)
+                if arm in ARMS or item.task.suite in gated or place_of(item) in held:
+                    yield from requests_for(item, arm, self._specs[arm], thinking=thinking)
+
+    def _requests_again(self, again: Sequence[Item]) -> list[Request]:
+        """Base's questions once more, last first: in another order they share their batches with others, as they would on any other day."""
+        thinking = thinking_budget(self._specs.values())
+        return [
+            one
+            for item in reversed(again)
+            for one in requests_for(item, "base", self._specs["base"], thinking=thinking, replicate=1)
+        ]
 
 
 def thinking_budget(specs: Iterable[ModelSpec]) -> int:

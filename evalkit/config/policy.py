@@ -8,32 +8,36 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from evalkit.config.spec import Fraction, Spec
-from evalkit.types import Spending
+from evalkit.types import Against, Role, Spending
 
 
 class TaxPolicy(Spec):
     """Pooled loss over retain suites: pass if high < max, fail if low > max."""
 
     max: Fraction = 0.02
+    against: Against = "base"
 
 
 class RetainPolicy(Spec):
     """Each retain suite: pass if low > -margin, fail if high < -margin."""
 
     margin: Fraction = 0.05
+    against: Against = "base"
 
 
 class TargetPolicy(Spec):
     """Each target suite: pass if low > min_gain, fail if high < min_gain."""
 
     min_gain: float = Field(default=0.0, ge=-1, le=1)
+    against: Against = "base"
 
 
 class GuardPolicy(Spec):
-    """Each guard: tuned's own rate and its increase over base; None switches one off."""
+    """Each guard: tuned's own rate, and its increase over base or the incumbent; None switches one off."""
 
     max_rate: Fraction | None = 0.05
     max_increase: Fraction | None = 0.02
+    against: Against = "base"
 
 
 class ExamPolicy(Spec):
@@ -69,7 +73,10 @@ class MissingPolicy(Spec):
 
 
 class PolicySpec(Spec):
-    """The written rule for GO / NO-GO / INCONCLUSIVE. An empty file is the default policy."""
+    """The written rule for GO / NO-GO / INCONCLUSIVE. An empty file is the default policy.
+
+    against: what a section's differences are: tuned - base, or tuned - incumbent (the model in use now).
+    """
 
     level: float = Field(default=0.95, ge=0.5, lt=1)
     power: float = Field(default=0.8, gt=0, lt=1)
@@ -91,6 +98,10 @@ class PolicySpec(Spec):
     def _pools_hold_something(self) -> PolicySpec:
         check_pools(self.pools)
         return self
+
+    def against(self, role: Role) -> Against:
+        """What suites of this role are held against, unless they say it themselves."""
+        return {"retain": self.retain, "target": self.target, "guard": self.guard}[role].against
 
 
 def check_pools(pools: Mapping[str, tuple[str, ...]]) -> None:

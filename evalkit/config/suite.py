@@ -11,7 +11,7 @@ from evalkit.config.model import SamplingSpec
 from evalkit.config.policy import check_pools
 from evalkit.config.spec import Fraction, Spec
 from evalkit.config.task import EntrySpec, source_of
-from evalkit.types import Role
+from evalkit.types import Against, Role
 
 
 class GuardSpec(Spec):
@@ -30,7 +30,7 @@ _SUITE_NAME = r"^[^/\s][^/]*$"
 
 
 class SuiteSpec(Spec):
-    """What to ask, in which role, and how much loss is acceptable."""
+    """What to ask, in which role, and how much loss is acceptable, against whom."""
 
     name: str = Field(min_length=1, pattern=_SUITE_NAME)
     description: str = ""
@@ -44,6 +44,7 @@ class SuiteSpec(Spec):
     version: str | None = None
     judge: bool = True
     guard: GuardSpec = GuardSpec()
+    against: Against | None = None
     tasks: tuple[EntrySpec, ...] = Field(min_length=1)
     file: str = Field(default="", exclude=True)
     folder: str = Field(default="", exclude=True)
@@ -84,6 +85,7 @@ class MemberSpec(Spec):
     margin: Annotated[float, Field(ge=0, le=1)] | None = None
     weight: Annotated[float, Field(gt=0)] | None = None
     guard: GuardSpec = GuardSpec()
+    against: Against | None = None
     sampling: SamplingSpec = SamplingSpec()
 
 

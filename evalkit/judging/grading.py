@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from evalkit.config import JudgeSpec
 from evalkit.judging.prompts import answers_of, conversation, fenced, judge_sampling, nonce_of
 from evalkit.judging.rubrics import rubric_of
-from evalkit.types import ARMS, Completion, Example, Failure, Message, Request, Score
+from evalkit.types import AGAIN, ARMS, INCUMBENT, Completion, Example, Failure, Message, Request, Score
 
 METRIC = "rubric score"
 
@@ -141,7 +141,7 @@ def grades(spec: JudgeSpec) -> tuple[str, ...]:
 
 
 def _arms() -> tuple[str, ...]:
-    return (*ARMS, "incumbent")
+    return (*ARMS, INCUMBENT, AGAIN)
 
 
 def _parts(spec: JudgeSpec) -> list[_Part]:

@@ -59,7 +59,7 @@ def plan(
     if not remedies or found.low >= policy.power:
         return found
     progress.phase("simulating what would help")
-    tried = _Tried(design, policy, expected, gain, max(200, runs // 3), seed, level)
+    tried = _Tried(design, policy, expected, gain, max(300, runs // 2), seed, level)
     helpful = [one for one in tried.remedies(simulated) if one.go > found.go + _HELPS]
     return replace(found, remedies=tuple(helpful))
 
@@ -119,9 +119,8 @@ class _Tried:
 
     def _more_items(self) -> Iterator[Remedy]:
         """The least multiple of all items that is enough, by doubling and then halving the way back."""
-        power = self._policy.power
         low, high = 1.0, 2.0
-        while (go := self._go(self._design.scaled(high), self._policy)) < power:
+        while not self._is_enough(go := self._go(self._design.scaled(high), self._policy)):
             low, high = high, high * 2
             if high > _MOST_ITEMS:
                 yield Remedy(f"{low:g} times the items are not enough", go, enough=False, available=False)
@@ -129,7 +128,7 @@ class _Tried:
         for _ in range(3):
             middle = math.sqrt(low * high)
             got = self._go(self._design.scaled(middle), self._policy)
-            low, high, go = (low, middle, got) if got >= power else (middle, high, go)
+            low, high, go = (low, middle, got) if self._is_enough(got) else (middle, high, go)
         short = [one.record.name for one in self._design.suites if one.n * high > one.available]
         wanted = sum(round(one.n * high) for one in self._design.suites)
         what = f"{high:.2g} times the items of every suite, {wanted:,} in all"
@@ -207,8 +206,8 @@ class _Tried:
         return self._policy.power ** (1 / max(1, sum(gate.required for gate in simulated.gates)))
 
     def _is_enough(self, go: float) -> bool:
-        """As far as a simulation of so many runs can tell."""
-        return go + 2 * math.sqrt(go * (1 - go) / self._runs) >= self._policy.power
+        """Surely, as far as a simulation of so many runs can tell."""
+        return go - 2 * math.sqrt(go * (1 - go) / self._runs) >= self._policy.power
 
 
 def cleared(edges: NDArray[np.float64], share: float, *, above: bool) -> float | None:

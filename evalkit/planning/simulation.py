@@ -146,7 +146,7 @@ def comparison_of(
         mine = [by_name[member] for member in members if member in by_name]
         if mine:
             pools.append(_pool(name, mine, [part for one in mine for part in drawn[one.record.name]], level))
-    return Comparison(
+    found = Comparison(
         base="base",
         tuned="tuned",
         level=level,
@@ -159,6 +159,8 @@ def comparison_of(
         # What is missing widens the intervals; whether it is more than allowed is not the plan's question.
         missing=0,
     )
+    # Over the model in use now a candidate is assumed to differ as it does over base.
+    return replace(found, against_incumbent=found)
 
 
 def _single(

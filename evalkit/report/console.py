@@ -10,14 +10,16 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from evalkit.report.incumbent import IncumbentTable, incumbent_table
 from evalkit.report.judged import standing
+from evalkit.report.noise import sentence as noise_sentence
 from evalkit.report.numbers import NOTHING, THIN_SPACE, amount, bare_difference, count, difference, percent, rate
 from evalkit.report.progress import LiveProgress
 from evalkit.report.setaside import overlap_notes
-from evalkit.report.summary import combined, gates_of
+from evalkit.report.summary import combined, gates_of, verdict_word
 from evalkit.report.tax import worst_suite
 from evalkit.report.text import visible
-from evalkit.report.words import VERDICTS, cautions, headline, remedies, sentence, worst_first
+from evalkit.report.words import cautions, headline, remedies, sentence, worst_first
 from evalkit.types import Comparison, Decision, JudgeResult, Manifest
 
 __all__ = ["LiveProgress", "print_summary"]
@@ -58,8 +60,14 @@ def print_summary(
         )
     if comparison.gain:
         console.print(say(f"Pooled gain  {difference(comparison.gain)}   (over target suites)"))
+    over = incumbent_table(comparison, decision, manifest)
+    if over is not None:
+        console.print(say(f"Over the incumbent, {over.name}", "bold"))
+        console.print(_over_incumbent(over, comparison.level, console))
     for judge in comparison.judges:
         console.print(say(_judge(judge)))
+    if comparison.noise:
+        console.print(say(f"Noise        {noise_sentence(comparison.noise)}"))
     for note in overlap_notes(comparison):
         console.print(say(f"Overlap      {note}"))
     for caution in cautions(comparison, decision, manifest):
@@ -95,7 +103,22 @@ def _suites(comparison: Comparison, decision: Decision, console: Console) -> Tab
             NOTHING if suite.unit else f"{count(suite.regressed)}/{count(suite.fixed)}",
         ]
         style = _VERDICT_COLOURS.get(verdict or "", "")
-        last = Text(VERDICTS[verdict] if verdict else "no gate", style=style)
+        last = Text(verdict_word(suite.name, decision), style=style)
+        table.add_row(*(Text(printable(cell, console.encoding)) for cell in cells), last)
+    return table
+
+
+def _over_incumbent(over: IncumbentTable, level: float, console: Console) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("suite", overflow="fold", min_width=12)
+    for name in ("incumbent", "tuned", f"difference [{level * 100:g} %]"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("verdict", no_wrap=True, min_width=9)
+    for line in over.lines:
+        missing = f" ({count(line.missing)} missing)" if line.missing else ""
+        name = f"{line.name}{f', {line.unit}' if line.unit else ''}{missing}"
+        cells = [name, line.incumbent, line.tuned, bare_difference(line.delta, line.unit)]
+        last = Text(line.word, style=_VERDICT_COLOURS.get(line.verdict or "", ""))
         table.add_row(*(Text(printable(cell, console.encoding)) for cell in cells), last)
     return table
 

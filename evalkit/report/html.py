@@ -12,7 +12,21 @@ import pyarrow as pa
 
 from evalkit.catalog import builtin_folder
 from evalkit.records import without_probes
-from evalkit.report import drift, judged, numbers, origins, plots, setaside, tax, text, thinking, view, words
+from evalkit.report import (
+    drift,
+    incumbent,
+    judged,
+    noise,
+    numbers,
+    origins,
+    plots,
+    setaside,
+    tax,
+    text,
+    thinking,
+    view,
+    words,
+)
 from evalkit.report.embed import embed
 from evalkit.report.items import item_frame
 from evalkit.types import Comparison, Decision, Manifest
@@ -47,6 +61,8 @@ def render_html(comparison: Comparison, decision: Decision, manifest: Manifest, 
         scored=bool(suites) or not comparison.judges,
         flips=[suite for suite in suites if suite.result.bounded],
         graded=any(not task.binary and task.bounded for suite in manifest.suites for task in suite.tasks),
+        over=incumbent.incumbent_table(comparison, decision, manifest),
+        noise=noise.noise_view(comparison),
         causes=view.causes(comparison),
         form=setaside.form_lines(comparison),
         training_data=setaside.training_data(comparison, manifest),

@@ -6,10 +6,12 @@ import re
 from dataclasses import replace
 
 from evalkit.report.drift import headline as drift_headline
+from evalkit.report.incumbent import incumbent_table
 from evalkit.report.judged import standing
+from evalkit.report.noise import noise_view
 from evalkit.report.numbers import NOTHING, amount, count, difference, percent, rate
 from evalkit.report.setaside import overlap_notes, training_data
-from evalkit.report.summary import combined, gates_of
+from evalkit.report.summary import verdict_word
 from evalkit.report.tax import flagged_slices, worst_suite
 from evalkit.report.text import one_line
 from evalkit.report.words import (
@@ -41,8 +43,12 @@ def summary_markdown(comparison: Comparison, decision: Decision, manifest: Manif
     lines += _bullets("What would decide it", remedies(decision))
     lines += _suites(comparison, decision)
     lines += _bullets("Slices that changed", flagged_slices(comparison))
+    lines += incumbent_lines(comparison, decision, manifest)
     lines += _gates(decision)
     lines += _judges(comparison.judges)
+    noise = noise_view(comparison)
+    if noise:
+        lines += [f"**Noise** {plain(f'{noise.sentence} {noise.tax}')}".rstrip(), ""]
     lines += _training_data(comparison, manifest)
     if comparison.drift:
         lines += [f"**Drift** {plain(drift_headline(comparison.drift))}", ""]
@@ -67,7 +73,6 @@ def _suites(comparison: Comparison, decision: Decision) -> list[str]:
         "|---|---|--:|--:|--:|--:|--:|---|",
     ]
     for suite in worst_first(comparison.suites):
-        verdict = combined(gates_of(suite.name, decision))
         cells = [
             plain(suite.name) + (f" ⚠ {count(suite.missing)} missing" if suite.missing else ""),
             suite.role,
@@ -76,7 +81,7 @@ def _suites(comparison: Comparison, decision: Decision) -> list[str]:
             amount(suite.tuned, suite.unit),
             difference(suite.delta, suite.unit and plain(suite.unit)),
             NOTHING if suite.unit else f"{count(suite.regressed)} / {count(suite.fixed)}",
-            VERDICTS[verdict] if verdict else "no gate",
+            verdict_word(suite.name, decision),
         ]
         rows.append(f"| {' | '.join(cells)} |")
     if comparison.tax:
@@ -85,6 +90,25 @@ def _suites(comparison: Comparison, decision: Decision) -> list[str]:
         rows.append(f"| **worst suite** | retain | | | | {plain(worst_suite(comparison.worst_tax))} | | |")
     if comparison.gain:
         rows.append(f"| **pooled gain** | target | | | | {difference(comparison.gain)} | | |")
+    return [*rows, ""]
+
+
+def incumbent_lines(comparison: Comparison, decision: Decision, manifest: Manifest) -> list[str]:
+    """Tuned against the model in use now, where any gate is."""
+    table = incumbent_table(comparison, decision, manifest)
+    if table is None:
+        return []
+    rows = [
+        f"**Over the incumbent, {plain(table.name)}**",
+        "",
+        f"| suite | role | n | incumbent | tuned | difference [{comparison.level * 100:g} %] | verdict |",
+        "|---|---|--:|--:|--:|--:|---|",
+    ]
+    for line in table.lines:
+        unit = line.unit and plain(line.unit)
+        missing = f" ⚠ {count(line.missing)} missing" if line.missing else ""
+        cells = [plain(line.name) + missing, line.role, line.n, line.incumbent, line.tuned]
+        rows.append(f"| {' | '.join(cells)} | {difference(line.delta, unit)} | {line.word} |")
     return [*rows, ""]
 
 

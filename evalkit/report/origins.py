@@ -17,11 +17,12 @@ from evalkit.types import IMPORTED, Manifest, ModelRecord
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """One line of the provenance table: the same field of both models."""
+    """One line of the provenance table: the same field of both models, and of an incumbent."""
 
     name: str
     base: str
     tuned: str
+    incumbent: str = ""
 
     @property
     def differs(self) -> bool:
@@ -32,7 +33,9 @@ class Fact:
 def model_facts(manifest: Manifest) -> list[Fact]:
     """What each arm was, field by field; only fields that say something."""
     base, tuned = _facts(manifest.base), _facts(manifest.tuned)
-    return [Fact(name, base[name], tuned[name]) for name in base if base[name] or tuned[name]]
+    incumbent = _facts(manifest.incumbent) if manifest.incumbent else dict.fromkeys(base, "")
+    facts = [Fact(name, base[name], tuned[name], incumbent[name]) for name in base]
+    return [one for one in facts if one.base or one.tuned or one.incumbent]
 
 
 def commands(manifest: Manifest) -> dict[str, dict[str, str]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from evalkit.report.charts import NARROW, WIDE, Row, forest, plane, span
 from evalkit.report.numbers import amount, bare_difference, count, difference, interval, pp, signed
-from evalkit.report.summary import combined, gates_of
+from evalkit.report.summary import combined, gates_of, pool_gates, tax_gates, verdict_word
 from evalkit.report.view import samples_link
 from evalkit.report.words import ROLES, VERDICTS, gate_numbers, worst_first
 from evalkit.types import Comparison, Decision, Estimate, Gate, Role, SuiteResult
@@ -69,19 +69,20 @@ def _own_unit(unit: str, role: Role, comparison: Comparison, decision: Decision)
 
 
 def gain_tax_plane(comparison: Comparison, decision: Decision) -> str | None:
-    """The gain-tax plane, or None where one of the two does not apply."""
+    """The gain-tax plane over base, or None where one of the two does not apply, or is held against the incumbent."""
     gain, tax = comparison.gain, comparison.tax
-    if gain is None or tax is None:
-        return None
-    tax_gates = [gate for gate in decision.gates if gate.kind == "tax"]
+    allowed = tax_gates(decision)
     targets = [gate for gate in decision.gates if gate.kind == "target"]
-    most = tax_gates[0].threshold if tax_gates else 0.0
+    elsewhere = [gate for gate in decision.gates if gate.kind in ("tax", "target") and gate.against != "base"]
+    if gain is None or tax is None or elsewhere:
+        return None
+    most = allowed[0].threshold if allowed else 0.0
     least = max((gate.threshold for gate in targets), default=0.0)
     title = (
         f"gain {difference(gain)}, tax {difference(tax)}; the ellipse holds both at once, {100 * comparison.level:g} %"
     )
     ends = [(one.value, one.low, one.high) for one in (gain, tax)]
-    return plane(ends[0], ends[1], (least, most), combined([*tax_gates, *targets]), title, level=comparison.level)
+    return plane(ends[0], ends[1], (least, most), combined([*allowed, *targets]), title, level=comparison.level)
 
 
 def _rows(role: Role, unit: str | None, comparison: Comparison, decision: Decision) -> list[Row]:
@@ -116,7 +117,7 @@ def _row(suite: SuiteResult, decision: Decision) -> Row:
         low=suite.delta.low,
         high=suite.delta.high,
         numbers=numbers,
-        word=VERDICTS[verdict] if verdict else "no gate",
+        word=verdict_word(suite.name, decision),
         verdict=verdict,
         title=title,
         href=samples_link(suite=suite.name),
@@ -127,7 +128,7 @@ def _row(suite: SuiteResult, decision: Decision) -> Row:
 
 
 def _pool_row(pool: SuiteResult, decision: Decision) -> Row:
-    gates = [gate for gate in decision.gates if gate.kind == "pool" and gate.subject == pool.name]
+    gates = pool_gates(pool.name, decision)
     verdict = combined(gates)
     return Row(
         name=f"{pool.name} (pool)",
@@ -149,7 +150,7 @@ def _pool_row(pool: SuiteResult, decision: Decision) -> Row:
 
 def _tax_row(tax: Estimate, decision: Decision) -> Row:
     """The tax drawn where its loss lies, left of zero, so that one direction means one thing in the whole plot."""
-    gates = [gate for gate in decision.gates if gate.kind == "tax"]
+    gates = tax_gates(decision)
     verdict = combined(gates)
     between = interval(tax.low, tax.high)
     return Row(

@@ -10,8 +10,10 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 
-from evalkit.report.words import cautions
+from evalkit.report.words import VERDICTS, cautions
 from evalkit.types import (
+    INCUMBENT,
+    Against,
     Comparison,
     Decision,
     Estimate,
@@ -23,10 +25,12 @@ from evalkit.types import (
     Manifest,
     Measure,
     ModelRecord,
+    NoiseFloor,
     Overlap,
     Slice,
     SuiteAtTestTime,
     SuiteDrift,
+    SuiteNoise,
     SuiteResult,
     TaskResult,
 )
@@ -36,10 +40,6 @@ SCHEMA = 1
 
 def summary(comparison: Comparison, decision: Decision, manifest: Manifest) -> dict[str, object]:
     """The whole of summary.json as plain data, every key of the contract always present."""
-    tax_gates = [gate for gate in decision.gates if gate.kind == "tax"]
-    tax = _pooled(comparison.tax)
-    if tax is not None:
-        tax["verdict"] = combined(tax_gates)
     return {
         "schema": SCHEMA,
         "complete": decision.complete,
@@ -47,20 +47,16 @@ def summary(comparison: Comparison, decision: Decision, manifest: Manifest) -> d
         "reasons": list(decision.reasons),
         "base": _model(manifest.base),
         "tuned": _model(manifest.tuned),
-        "tax": tax,
-        "gain": _pooled(comparison.gain),
+        **_measured(comparison, decision, "base"),
+        "incumbent": _incumbent(comparison, decision, manifest),
         "worst_tax": _worst(comparison),
         "losses_found": dict(comparison.losses_found),
-        "suites": [_suite(suite, gates_of(suite.name, decision)) for suite in comparison.suites],
         "judges": [_judge(judge) for judge in comparison.judges],
-        "pools": [
-            _suite(pool, [gate for gate in decision.gates if gate.kind == "pool" and gate.subject == pool.name])
-            for pool in comparison.pools
-        ],
         "test_time": [_test_time(suite) for suite in comparison.test_time],
         "gates": [_gate(gate) for gate in decision.gates],
         "error_rates": list(decision.error_rates),
         "drift": [_drift(one) for one in comparison.drift],
+        "noise_floor": _noise_floor(comparison.noise) if comparison.noise else None,
         "run_id": manifest.run_id,
         "n": comparison.n,
         "missing": comparison.missing,
@@ -75,10 +71,60 @@ def summary_json(comparison: Comparison, decision: Decision, manifest: Manifest)
     return json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def gates_of(suite: str, decision: Decision) -> list[Gate]:
-    """The gates that one suite answers to by itself; a pool and a judge may share its name."""
+def gates_of(suite: str, decision: Decision, against: Against = "base") -> list[Gate]:
+    """The gates that one suite answers to by itself, held against one model; a pool and a judge may share its name."""
     own = ("retain", "target", "guard_rate", "guard_increase")
-    return [gate for gate in decision.gates if gate.subject == suite and gate.kind in own]
+    return [one for one in decision.gates if one.subject == suite and one.kind in own and one.against == against]
+
+
+def pool_gates(pool: str, decision: Decision, against: Against = "base") -> list[Gate]:
+    """The gates of a pool, held against one model."""
+    return [one for one in decision.gates if (one.kind, one.subject, one.against) == ("pool", pool, against)]
+
+
+def tax_gates(decision: Decision, against: Against = "base") -> list[Gate]:
+    """The gate on the pooled tax, where it is held against this model."""
+    return [one for one in decision.gates if one.kind == "tax" and one.against == against]
+
+
+def verdict_word(suite: str, decision: Decision) -> str:
+    """What became of a suite beside its difference to base, in a word or two."""
+    verdict = combined(gates_of(suite, decision))
+    if verdict:
+        return VERDICTS[verdict]
+    return "see incumbent" if gates_of(suite, decision, INCUMBENT) else "no gate"
+
+
+def _measured(comparison: Comparison, decision: Decision, against: Against) -> dict[str, object]:
+    """Tax, gain, suites and pools of tuned over one model, each with the verdict of the gates that read it."""
+    tax = _pooled(comparison.tax)
+    if tax is not None:
+        tax["verdict"] = combined(tax_gates(decision, against))
+    return {
+        "tax": tax,
+        "gain": _pooled(comparison.gain),
+        "suites": [_suite(suite, gates_of(suite.name, decision, against)) for suite in comparison.suites],
+        "pools": [_suite(pool, pool_gates(pool.name, decision, against)) for pool in comparison.pools],
+    }
+
+
+def _incumbent(comparison: Comparison, decision: Decision, manifest: Manifest) -> dict[str, object] | None:
+    """The model in use now and, where gates are held against it, tuned's differences to it; `base` is its own mean there."""
+    if manifest.incumbent is None:
+        return None
+    over = comparison.against_incumbent
+    nothing: dict[str, object] = {
+        "n": 0,
+        "missing": 0,
+        "failures": {},
+        "tax": None,
+        "gain": None,
+        "suites": [],
+        "pools": [],
+    }
+    counted = {} if over is None else {"n": over.n, "missing": over.missing, "failures": dict(over.failures)}
+    measured = {} if over is None else _measured(over, decision, INCUMBENT)
+    return {**_model(manifest.incumbent), **nothing, **counted, **measured}
 
 
 def combined(gates: Iterable[Gate]) -> GateVerdict | None:
@@ -319,6 +365,7 @@ def _gate(gate: Gate) -> dict[str, object]:
     return {
         "kind": gate.kind,
         "subject": gate.subject,
+        "against": gate.against,
         "required": gate.required,
         "rule": gate.rule,
         "threshold": gate.threshold,
@@ -352,6 +399,41 @@ def _drift(one: SuiteDrift) -> dict[str, object]:
         for measure in one.measures
     ]
     return {"suite": one.suite, "measures": measures, "cautions": list(one.cautions)}
+
+
+def _noise_floor(noise: NoiseFloor) -> dict[str, object]:
+    """Base asked again; `tuned` numbers are of the same items. `floor`: a half-width, for the whole suite."""
+    return {
+        "asked": noise.asked,
+        "deterministic": noise.deterministic,
+        "answers": noise.answers,
+        "answers_differ": noise.answers_differ,
+        "flip_rate": _pooled(noise.flip_rate),
+        "tuned_flip_rate": _pooled(noise.tuned_flip_rate),
+        "tax": _pooled(noise.tax),
+        "tuned_tax": _pooled(noise.tuned_tax),
+        "suites": [_suite_noise(suite) for suite in noise.suites],
+        "cautions": list(noise.cautions),
+    }
+
+
+def _suite_noise(suite: SuiteNoise) -> dict[str, object]:
+    return {
+        "name": suite.name,
+        "unit": suite.unit,
+        "n": suite.n,
+        "missing": suite.missing,
+        "deterministic": suite.deterministic,
+        "answers": suite.answers,
+        "answers_differ": suite.answers_differ,
+        "flips": suite.flips,
+        "tuned_flips": suite.tuned_flips,
+        "flip_rate": _pooled(suite.flip_rate),
+        "tuned_flip_rate": _pooled(suite.tuned_flip_rate),
+        "delta": _pooled(suite.delta),
+        "tuned_delta": _pooled(suite.tuned_delta),
+        "floor": suite.floor,
+    }
 
 
 def _finite(data: object) -> object:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from evalkit.report.numbers import count
-from evalkit.report.summary import combined, gates_of
+from evalkit.report.summary import combined, gates_of, verdict_word
 from evalkit.report.tax import retained
 from evalkit.report.words import CELLS, GUARD_CELLS, gate_limit, worst_first
-from evalkit.types import BY_TASK, Comparison, Decision, Gate, Slice, SuiteResult, TaskResult
+from evalkit.types import BY_TASK, Against, Comparison, Decision, Gate, Slice, SuiteResult, TaskResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +42,13 @@ MOST_PARTS = 100
 
 @dataclass(frozen=True, slots=True)
 class SuiteView:
-    """A suite as the tables show it. parts: flagged ones first. parts_title: what and how many they are, in words."""
+    """A suite as the tables show it. word: its verdict in words, or why it has none. parts: flagged ones first. parts_title:
+    what and how many they are, in words.
+    """
 
     result: SuiteResult
     verdict: str | None
+    word: str
     gates: list[Gate]
     limits: str
     cells: tuple[Cell, Cell, Cell, Cell]
@@ -96,11 +99,11 @@ def tally(decision: Decision) -> str:
     return f"{count(len(decision.gates))} {noun}: {', '.join(parts)}" if parts else "no gate applied"
 
 
-def suite_views(comparison: Comparison, decision: Decision) -> list[SuiteView]:
-    """The suites by role, within a role by harm."""
+def suite_views(comparison: Comparison, decision: Decision, against: Against = "base") -> list[SuiteView]:
+    """The suites by role, within a role by harm, each with the gates held against one model."""
     views: list[SuiteView] = []
     for suite in worst_first(comparison.suites):
-        gates = gates_of(suite.name, decision)
+        gates = gates_of(suite.name, decision, against)
         cautions = list(dict.fromkeys([*suite.cautions, *suite.delta.cautions]))
         if suite.missing:
             cautions.insert(0, f"{count(suite.missing)} items missing; the interval is widened for them")
@@ -109,6 +112,7 @@ def suite_views(comparison: Comparison, decision: Decision) -> list[SuiteView]:
             SuiteView(
                 suite,
                 combined(gates),
+                verdict_word(suite.name, decision),
                 gates,
                 limits,
                 _cells(suite),

@@ -6,7 +6,7 @@ import math
 
 from evalkit.report.numbers import count, difference, interval, percent, points, pp, rate, size
 from evalkit.statistics import rests_on_too_few
-from evalkit.types import Comparison, Decision, Gate, Manifest, Role, SuiteResult
+from evalkit.types import INCUMBENT, Comparison, Decision, Gate, Manifest, Role, SuiteResult
 
 HEADLINES = {"go": "GO", "no_go": "NO-GO", "inconclusive": "INCONCLUSIVE"}
 VERDICTS = {"pass": "pass", "fail": "fail", "inconclusive": "undecided"}
@@ -43,11 +43,11 @@ def sentence(comparison: Comparison, decision: Decision) -> str:
     deciding = [gate for gate in decision.gates if gate.required]
     failed = sorted((gate for gate in deciding if gate.verdict == "fail"), key=_excess, reverse=True)
     undecided = sorted((gate for gate in deciding if gate.verdict == "inconclusive"), key=_excess, reverse=True)
-    gained = _gained(comparison)
+    gained = _gained(comparison, decision)
     if failed:
         more = f" ({_plural(len(failed) - 1, 'more gate')} failed)" if len(failed) > 1 else ""
         clauses = [gained] if gained and failed[0].kind != "target" else []
-        worst = _worst(comparison) if failed[0].kind == "tax" else ""
+        worst = _worst(comparison.over(failed[0].against) or comparison) if failed[0].kind == "tax" else ""
         text = f"Tuned {' and '.join([*clauses, _failed(failed[0])])}{worst}{more}."
     elif undecided:
         start = f"Tuned {gained}, but " if gained else ""
@@ -58,7 +58,7 @@ def sentence(comparison: Comparison, decision: Decision) -> str:
         text = f"{_every(len(deciding)).capitalize()} passed, but {decision.reasons[0]}."
     elif deciding:
         tax = next((gate for gate in deciding if gate.kind == "tax"), None)
-        cost = f"; the pooled tax is {_tax(tax)}, under the {size(tax.threshold)} allowed" if tax else ""
+        cost = f"; the pooled tax{over(tax)} is {_tax(tax)}, under the {size(tax.threshold)} allowed" if tax else ""
         start = f"Tuned {gained} and passed" if gained else "Tuned passed"
         text = f"{start} {_every(len(deciding))}{cost}."
     else:
@@ -68,11 +68,14 @@ def sentence(comparison: Comparison, decision: Decision) -> str:
 
 def incomplete(comparison: Comparison) -> str:
     """What is missing and, where it is known, why."""
+    sides = "on one side or both"
+    if not comparison.missing and comparison.against_incumbent is not None:
+        comparison, sides = comparison.against_incumbent, "of tuned or of the incumbent"
     kinds = sorted(comparison.failures.items(), key=lambda item: -item[1])
     why = f", most often {kinds[0][0].replace('_', ' ')} ({count(kinds[0][1])})" if kinds else ""
     if not comparison.missing:
         return f"The run is incomplete{why}."
-    return f"The run is incomplete: {_plural(comparison.missing, 'item')} lack a score on one side or both{why}."
+    return f"The run is incomplete: {_plural(comparison.missing, 'item')} lack a score {sides}{why}."
 
 
 def remedies(decision: Decision) -> list[str]:
@@ -105,7 +108,12 @@ def remedy(gate: Gate) -> str:
 def gate_name(gate: Gate) -> str:
     """A short name that tells two gates on one suite apart."""
     suffix = {"guard_rate": " (rate)", "guard_increase": " (increase)", "pool": " (pool)", "judge": " (judge)"}
-    return "pooled tax" if gate.kind == "tax" else gate.subject + suffix.get(gate.kind, "")
+    return ("pooled tax" if gate.kind == "tax" else gate.subject + suffix.get(gate.kind, "")) + over(gate)
+
+
+def over(gate: Gate) -> str:
+    """Whom a gate is held against, where that is not base: to be put behind what is measured."""
+    return " over the incumbent" if gate.against == INCUMBENT else ""
 
 
 def gate_numbers(gate: Gate) -> str:
@@ -135,17 +143,20 @@ def harm(suite: SuiteResult) -> float:
 # --- clauses ----------------------------------------------------------------------------------------------------
 
 
-def _gained(comparison: Comparison) -> str:
-    """The gain clause, or nothing where no target suite clearly gained."""
+def _gained(comparison: Comparison, decision: Decision) -> str:
+    """The gain clause, over whom the targets are held against, or nothing where no target suite clearly gained."""
+    held = next((gate for gate in decision.gates if gate.kind == "target" and gate.against == INCUMBENT), None)
+    whom = over(held) if held else ""
+    comparison = (comparison.against_incumbent if held else None) or comparison
     clear = [s for s in comparison.suites if s.role == "target" and s.delta.low is not None and s.delta.low > 0]
     targets = sum(suite.role == "target" for suite in comparison.suites)
     gain = comparison.gain
     if targets > 1 and gain and gain.low is not None and gain.low > 0:
-        return f"gained {size(gain.value)} over {count(targets)} target suites {interval(gain.low, gain.high)}"
+        return f"gained {size(gain.value)} over {count(targets)} target suites{whom} {interval(gain.low, gain.high)}"
     if not clear:
         return ""
     best = max(clear, key=lambda suite: suite.delta.value)
-    return f"gained {size(best.delta.value)} on {best.name} {interval(best.delta.low, best.delta.high)}"
+    return f"gained {size(best.delta.value)} on {best.name}{whom} {interval(best.delta.low, best.delta.high)}"
 
 
 def _worst(comparison: Comparison) -> str:
@@ -158,13 +169,13 @@ def _worst(comparison: Comparison) -> str:
 
 def _failed(gate: Gate) -> str:
     estimate, limit, unit = gate.estimate, gate.threshold, gate.unit
-    between = interval(estimate.low, estimate.high, unit)
+    between = f"{over(gate)} {interval(estimate.low, estimate.high, unit)}".lstrip()
     match gate.kind:
         case "retain" | "pool":
             lost = f"lost {size(estimate.value, unit)} on {gate.subject} {between}"
             return f"{lost}, more than the {size(limit, unit)} allowed"
         case "tax":
-            return f"paid a pooled tax of {_tax(gate)}, more than the {size(limit)} allowed"
+            return f"paid a pooled tax{over(gate)} of {_tax(gate)}, more than the {size(limit)} allowed"
         case "target":
             did = "gained only" if estimate.value >= 0 else "lost"
             least = f"at least {size(limit)} was required" if limit > 0 else "where it must gain"
@@ -175,20 +186,18 @@ def _failed(gate: Gate) -> str:
             rose = f"rose by {size(estimate.value, unit)} on {gate.subject} {between}"
             return f"{rose}, more than the {size(limit, unit)} allowed"
         case "judge":
-            return (
-                f"won only {rate(estimate)} of the comparisons of {gate.subject}, below the {percent(limit)} required"
-            )
+            return f"won only {rate(estimate)} of the comparisons of {gate.subject}{over(gate)}, below the {percent(limit)} required"
     return f"failed {gate_name(gate)}: {gate.reason.rstrip('.')}"
 
 
 def _undecided(gate: Gate) -> str:
     estimate, limit, unit = gate.estimate, gate.threshold, gate.unit
-    changed = f"{gate.subject} changed by {difference(estimate, unit)}"
+    changed = f"{gate.subject} changed by {difference(estimate, unit)}{over(gate)}"
     match gate.kind:
         case "retain" | "pool":
             return f"{changed}, and a loss of up to {size(limit, unit)} is allowed"
         case "tax":
-            return f"the pooled tax is {_tax(gate)}, and up to {size(limit)} is allowed"
+            return f"the pooled tax{over(gate)} is {_tax(gate)}, and up to {size(limit)} is allowed"
         case "target":
             needed = f"a gain above {size(limit)}" if limit else "a gain"
             return f"{changed}, and {needed} is required"
@@ -197,7 +206,7 @@ def _undecided(gate: Gate) -> str:
         case "guard_increase":
             return f"{changed}, and a rise of up to {size(limit, unit)} is allowed"
         case "judge":
-            return f"{gate.subject} prefers tuned in {rate(estimate)}, and at least {percent(limit)} is required"
+            return f"{gate.subject} prefers tuned{over(gate)} in {rate(estimate)}, and at least {percent(limit)} is required"
     return gate.reason.rstrip(".")
 
 

@@ -19,6 +19,7 @@ from evalkit.statistics.judging import win_rate
 from evalkit.statistics.length_control import length_controlled
 from evalkit.statistics.missing import widened_difference, worst_case
 from evalkit.statistics.multiplicity import benjamini_hochberg, holm, max_t_critical, worst_of
+from evalkit.statistics.noise import repeat_noise
 from evalkit.statistics.paired import paired_difference
 from evalkit.statistics.pareto import pareto_front
 from evalkit.statistics.passes import pass_at_k
@@ -80,6 +81,7 @@ __all__ = [
     "ratio_difference",
     "ratio_of_totals",
     "repeated_level",
+    "repeat_noise",
     "rests_on_too_few",
     "retention",
     "sample_size",

@@ -32,6 +32,7 @@ from evalkit.types.asking import (
 from evalkit.types.errors import EngineError, EvalkitError, InputError, RunError
 from evalkit.types.estimate import Estimate, Worst
 from evalkit.types.judged import Anchors, ExamRecord, ExamSlice, JudgeCost, JudgeResult, LengthControl
+from evalkit.types.noise import NoiseFloor, SuiteNoise
 from evalkit.types.planned import Expected, Plan, PlannedCost, PlannedGate, Remedy
 from evalkit.types.progress import Progress, Silent
 from evalkit.types.provenance import (
@@ -63,10 +64,12 @@ from evalkit.types.results import (
 )
 from evalkit.types.swept import AgainstBest, Candidate, Sweep
 from evalkit.types.words import (
+    AGAIN,
     ARMS,
     BY_TASK,
     FLAGGED_FROM,
     IMPORTED,
+    INCUMBENT,
     LOST_TO_FORM,
     PROBES,
     SMALLEST_SLICE,
@@ -83,6 +86,7 @@ from evalkit.types.words import (
 )
 
 __all__ = [
+    "AGAIN",
     "ARMS",
     "Against",
     "AgainstBest",
@@ -104,6 +108,7 @@ __all__ = [
     "Expected",
     "FLAGGED_FROM",
     "IMPORTED",
+    "INCUMBENT",
     "Failure",
     "FreshFrom",
     "Gate",
@@ -120,6 +125,7 @@ __all__ = [
     "Measure",
     "Message",
     "ModelRecord",
+    "NoiseFloor",
     "Order",
     "Outcome",
     "Overlap",
@@ -149,6 +155,7 @@ __all__ = [
     "SuiteAtTestTime",
     "SMALLEST_SLICE",
     "SuiteDrift",
+    "SuiteNoise",
     "SuiteRecord",
     "SuiteResult",
     "Sweep",

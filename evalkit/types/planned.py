@@ -101,5 +101,5 @@ class Plan:
 
     @property
     def decides(self) -> bool:
-        """Whether GO is as likely as the policy asks, as far as the simulation can tell."""
-        return self.high >= self.power
+        """Whether GO is surely as likely as the policy asks: also the lower end of the simulation's interval is."""
+        return self.low >= self.power

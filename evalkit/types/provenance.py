@@ -70,7 +70,8 @@ class SuiteRecord:
     """What a stored run must remember of a suite.
 
     guard: its own limits, by the names of those it states. graders: the judges that mark its tasks. advisory: no exam that
-    they took lets it decide, so that it is shown and decides nothing.
+    they took lets it decide, so that it is shown and decides nothing. against: what its file says its gates are held
+    against; None where that is the policy's to say.
     """
 
     name: str
@@ -86,6 +87,7 @@ class SuiteRecord:
     guard: Mapping[str, float | None] = field(default_factory=dict)
     advisory: bool = False
     graders: tuple[str, ...] = ()
+    against: Against | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,10 +187,10 @@ class Manifest:
     """Everything needed to say what was compared with what, and to do it again.
 
     policy: as it was applied. pools: those that came with composed suites; they hold under another policy too, unless
-    it defines a pool of that name itself. incumbent: the model now in use, where judges held tuned against it. sequential: how
-    its looks went; None where everything was asked at once.
-    it defines a pool of that name itself. incumbent: the model now in use, where judges held tuned against it.
-    fresh_from: runs whose items were left out. hold_out: the share of every task that was kept back, unasked.
+    it defines a pool of that name itself. incumbent: the model now in use, where judges or gates hold tuned against it.
+    sequential: how its looks went; None where everything was asked at once. fresh_from: runs whose items were left out.
+    hold_out: the share of every task that was kept back, unasked. aa: how many items of each task base was to be asked
+    again; None where it was not.
     """
 
     schema: int
@@ -213,3 +215,4 @@ class Manifest:
     sequential: Looked | None = None
     fresh_from: FreshFrom | None = None
     hold_out: float = 0.0
+    aa: int | None = None

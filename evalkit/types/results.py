@@ -8,7 +8,8 @@ from typing import Literal
 
 from evalkit.types.estimate import Estimate, Worst
 from evalkit.types.judged import JudgeResult
-from evalkit.types.words import GateVerdict, Outcome, Role, Side
+from evalkit.types.noise import NoiseFloor
+from evalkit.types.words import Against, GateVerdict, Outcome, Role, Side
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,8 @@ class SuiteResult(TaskResult):
     """A suite's paired outcome: its tasks' items pooled, or averaged by task where `aggregate: macro`.
 
     rate: for a guard, tuned's own rate with its interval; None where the metric is no rate. guard: the suite's own
-    limits, by name (`max_rate`, `max_increase`). advisory: it decides nothing.
+    limits, by name (`max_rate`, `max_increase`). advisory: it decides nothing. against: what its file says its gates are
+    held against; None where that is the policy's to say.
     without_format: the difference on the items of which neither arm's answer was lost to its form; None where none was,
     and for guards. lost_to_form: how many of the `n` items each arm lost so, by arm; an item may count for both.
     retention: of a retain suite, the share of what base could do above chance that tuned still does; its value is NaN
@@ -111,6 +113,7 @@ class SuiteResult(TaskResult):
     retention: Estimate | None = None
     slices: tuple[Slice, ...] = ()
     slices_left_out: int = 0
+    against: Against | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +208,9 @@ class Comparison:
     worst_tax: the largest loss of a retain suite, with limits that hold for all of them at once. losses_found: the retain
     suites that lost anything at all, each with its p-value adjusted by Holm over those suites. Both describe and gate
     nothing. unchanged: where tuned answered exactly as base.
+    against_incumbent: the same with the model in use now in place of base, over the suites of which any gate is held
+    against it; without judges and without what only describes. None where no gate is. noise: base asked again; None where it
+    was not.
     """
 
     base: str
@@ -224,6 +230,12 @@ class Comparison:
     worst_tax: Worst | None = None
     losses_found: Mapping[str, float] = field(default_factory=dict)
     unchanged: Unchanged | None = None
+    against_incumbent: Comparison | None = None
+    noise: NoiseFloor | None = None
+
+    def over(self, against: Against) -> Comparison | None:
+        """The comparison that a gate reads: this one, or tuned against the incumbent where there is one."""
+        return self if against == "base" else self.against_incumbent
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +247,7 @@ class Gate:
     `estimate` is. more_items_needed: 0 when decided, None when no number of further items would do.
     unit: of `estimate` and `threshold` where scores have no bounds ("bits per byte"); None: rates and points.
     side: of the threshold on which the whole interval must lie for a pass.
+    against: whom `estimate` compares tuned with; of a guard's own rate, which compares it with nobody, "base".
     """
 
     kind: str
@@ -248,6 +261,7 @@ class Gate:
     more_items_needed: int | None = 0
     unit: str | None = None
     side: Side = "above"
+    against: Against = "base"
 
 
 @dataclass(frozen=True, slots=True)

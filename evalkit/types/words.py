@@ -19,6 +19,10 @@ Exam = Literal["passed", "failed", "none"]
 Votes = Literal["answer", "box"]
 
 ARMS = ("base", "tuned")
+AGAIN = "base-again"
+"""The arm of base asked the same questions a second time, to see how much is noise. Nothing that decides reads it."""
+INCUMBENT = "incumbent"
+"""The arm of the model in use now, which tuned may be held against beside base."""
 
 PROBES = "drift probes"
 """The suite name under which the samples table keeps what was measured beside the suites. No suite may have it."""
