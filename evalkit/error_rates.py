@@ -10,8 +10,8 @@ from evalkit.types import Gate
 def error_rates(gates: Sequence[Gate], level: float) -> tuple[str, ...]:
     """What the error rates of "all required gates must pass, one failed is a NO-GO" are for these gates.
 
-    level: two-sided, of the intervals that the gates read; each limit is crossed by chance at most (1 - level) / 2 of the
-    time. A GO with a truly broken gate needs that gate to pass, so the number of gates adds nothing to it (Berger 1982,
+    level: two-sided, the policy's; each limit is crossed by chance at most (1 - level) / 2 of the time, over all looks of a
+    sequential run. A GO with a truly broken gate needs that gate to pass, so the number of gates adds nothing to it (Berger 1982,
     Technometrics 24:295-300: intersection-union). A NO-GO needs any one to fail, so its rate grows with their number; the
     rate given is that of independent gates, and gates that rise and fall together (the tax and its suites) fail together
     more often, so their rate is lower (Sidak 1967, JASA 62:626-633). Empty without a required gate.

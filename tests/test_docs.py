@@ -67,7 +67,7 @@ def test_every_yaml_example_is_valid(text, monkeypatch):
         assert {task.get("score") for task in data["tasks"]} <= {*scorer_names(), None}
     elif "rubric" in data:
         validate(JudgeSpec, data)
-    elif "tax" in data:
+    elif {"tax", "sequential"} & data.keys():
         validate(PolicySpec, data)
     elif "name" in data:
         validate(ModelSpec, data)
