@@ -1,6 +1,6 @@
 """evalkit on real vLLM: against the bare engine, base and adapter in one engine, options from one distribution.
 
-    python bench/gpu.py --out FOLDER [--parts bare,lora,choice,exchange] [--budget SECONDS] [--tiny]
+    python bench/gpu.py --out FOLDER [--parts bare,whole,lora,...] [--budget SECONDS] [--tiny]
 
 One sitting on one machine. Models are made on the fly (`bench/on_gpu/models.py`): real shapes, random weights, so the
 figures are of speed and of equality, never of quality. Each part runs in a process of its own, with a limit of its own;
@@ -31,8 +31,9 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 # Seconds each part may take on an H100, most wanted first.
-LIMITS = {"bare": 160, "lora": 130, "choice": 90, "exchange": 90, "exact": 60}
-DEFAULT = "bare,lora,choice,exchange"
+LIMITS = {"bare": 160, "whole": 80, "lora": 130, "choice": 90, "exchange": 90, "exact": 60}
+DEFAULT = "bare,whole,lora,choice,exchange,exact"
+_LEAST_S = 15.0  # with less left no part is begun
 _FIRST = {"info": 30, "models": 120, "smoke": 150}
 
 _OWN, _SHARED = {"VLLM_ENABLE_V1_MULTIPROCESSING": "1"}, {"VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
@@ -117,7 +118,7 @@ class Sitting:
     def _one(self, part: str, limit: float, log: IO[str]) -> bool:
         """Run one part; whether its process ended well. A process that outlives its limit is killed with its children."""
         seconds = min(limit if not self._given.tiny else 1200, self._until - time.monotonic() - 5)
-        if seconds < 15:
+        if seconds < _LEAST_S:
             self._say(f"part {part}", None, "", "skipped: no time left")
             return False
         environment = {**_ENVIRONMENT, **os.environ, **self._way}

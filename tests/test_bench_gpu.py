@@ -34,13 +34,14 @@ def test_a_part_that_hangs_is_ended_and_named(tmp_path, monkeypatch):
     script = tmp_path / "hangs.py"
     script.write_text("import time\nprint('started', flush=True)\ntime.sleep(600)\n")
     monkeypatch.setattr(bench.gpu, "__file__", str(script))
-    given = argparse.Namespace(out=tmp_path / "out", work=tmp_path / "work", budget=22.0, tiny=False, parts="bare")
+    monkeypatch.setattr(bench.gpu, "_LEAST_S", 2.0)
+    given = argparse.Namespace(out=tmp_path / "out", work=tmp_path / "work", budget=9.0, tiny=False, parts="bare")
     sitting = bench.gpu.Sitting(given)
     with (tmp_path / "log").open("w") as log:
-        assert not sitting._one("bare", 16, log)
+        assert not sitting._one("bare", 3, log)
         assert not sitting._one("lora", 60, log)  # the budget is spent
     rows = bench.gpu.read(tmp_path / "out" / "gpu.jsonl")
-    assert [row["note"] for row in rows] == ["KILLED after 16 s", "skipped: no time left"]
+    assert [row["note"] for row in rows] == ["KILLED after 3 s", "skipped: no time left"]
     assert "started" in (tmp_path / "log").read_text()
 
 

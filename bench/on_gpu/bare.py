@@ -36,6 +36,7 @@ def measure(setup: Setup) -> None:
         with engines.lent(engine):
             warm_s, _ = engines.bare(engine, prepared[: max(2, len(prepared) // 4)])
             setup.emit("warm-up", warm_s, "s", "a quarter of the requests")
+            setup.attempt("warm-up, compare", lambda: _compared(setup, models, suite, limit=2))  # its imports
             _alternate(setup, engine, models, suite, prepared)
 
 
@@ -107,20 +108,23 @@ def _served(setup: Setup, models: Any, requests: Any) -> tuple[float, int]:
     return seconds, sum(landed)
 
 
-def _compared(setup: Setup, models: Any, suite: Path, *, more: bool) -> tuple[float, int]:
+def _compared(
+    setup: Setup, models: Any, suite: Path, *, more: bool = False, limit: int | None = None
+) -> tuple[float, int]:
     """A whole comparison from files to decision; more: again from its journal, and the report where it can be written."""
     from evalkit.api import run_comparison
     from evalkit.config import PolicySpec
 
     with tempfile.TemporaryDirectory() as folder:
         os.environ["EVALKIT_CACHE"] = folder
-        asked = {"suites": [str(suite)], "judge": "none", "policy": PolicySpec(), "probes": False}
+        asked = {"suites": [str(suite)], "judge": "none", "policy": PolicySpec(), "probes": False, "limit": limit}
         began = time.monotonic()
         run = run_comparison(models["base"], models["tuned"], **asked)
         seconds = time.monotonic() - began
         tokens = sum(phase.completion_tokens for phase in run.manifest.phases)
         note = ", ".join(f"{one.name.split(': ')[-1]} {one.seconds:.2f} s" for one in run.manifest.phases)
-        setup.emit("compare's phases", f"{seconds:.2f} s", "", note)
+        if limit is None:
+            setup.emit("compare's phases", f"{seconds:.2f} s", "", note)
         if not more:
             return seconds, tokens
         began = time.monotonic()

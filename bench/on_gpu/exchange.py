@@ -19,7 +19,7 @@ def measure(setup: Setup) -> None:
     other = setup.work / "other"
     exchanged: dict[str, list[list[float]]] = {}
     with engines.loaded(setup, local) as (engine, seconds):
-        setup.emit("first engine, compiled with graphs", seconds, "s", _free())
+        setup.emit("first engine, as loaded by default", seconds, "s", _free())
         first = _fingerprint(engine, local)
         for name, exchange in (("reload_weights", _reload), ("load_weights on the model", _load_weights)):
             rows = setup.attempt(name, lambda name=name, way=exchange: _exchanged(setup, engine, local, name, way))
@@ -28,7 +28,7 @@ def measure(setup: Setup) -> None:
     if not setup.has(25, "second engine"):
         return
     with engines.loaded(setup, local, weights=other) as (engine, seconds):
-        setup.emit("second engine, compiled with graphs", seconds, "s", _free())
+        setup.emit("second engine, as loaded by default", seconds, "s", _free())
         fresh = _fingerprint(engine, local)
     for name, rows in exchanged.items():
         note = f"the first engine differed by {_distance(first, fresh):.2g}"

@@ -43,7 +43,9 @@ def measure(setup: Setup) -> None:
     began = time.monotonic()
     words, source = _tokenizer(setup.work / "tokenizer")
     setup.emit("tokenizer", words, "tokens", source)
-    for name, shape in (("big", shapes["big"]), ("small", shapes["small"]), ("other", shapes["small"])):
+    for seed, (name, shape) in enumerate(
+        (("big", shapes["big"]), ("small", shapes["small"]), ("other", shapes["small"]))
+    ):
         folder = setup.work / name
         if (folder / "done").exists():
             continue
@@ -54,7 +56,7 @@ def measure(setup: Setup) -> None:
         if name == "big":
             _save({"none": (1,)}, folder / "model.safetensors", seed=0)
         else:
-            _save(_tensors(shape, -(-words // 64) * 64), folder / "model.safetensors", seed=len(name))
+            _save(_tensors(shape, -(-words // 64) * 64), folder / "model.safetensors", seed=seed)
         (folder / "done").touch()
     _adapter(setup.work / "adapter", shapes["small"], setup.work / "small")
     size = (setup.work / "small" / "model.safetensors").stat().st_size / 1e9
