@@ -1,11 +1,11 @@
 """evalkit on real vLLM: against the bare engine, base and adapter in one engine, options from one distribution.
 
-    python bench/gpu.py --out FOLDER [--parts bare,whole,lora,...] [--budget SECONDS] [--tiny]
+    python bench/gpu.py --out FOLDER [--parts bare,lora,whole,...] [--budget SECONDS] [--tiny]
 
 One sitting on one machine. Models are made on the fly (`bench/on_gpu/models.py`): real shapes, random weights, so the
 figures are of speed and of equality, never of quality. Each part runs in a process of its own, with a limit of its own;
 every result is a line of FOLDER/gpu.jsonl as soon as it is known, and the table at the end is read from there. What a
-part's process printed is in FOLDER/gpu.log. `--tiny` runs it all in minutes on vLLM's CPU build.
+part's process printed is in FOLDER/gpu.log; the next part's imports run beside the part at work. `--tiny` runs it all in minutes on vLLM's CPU build.
 
 Whether the engine gets a process of its own, and which attention it uses, is settled first by loading a small model:
 the first of `_WAYS` that answers is used for all parts; what the environment sets already is left alone.
@@ -14,6 +14,7 @@ the first of `_WAYS` that answers is used for all parts; what the environment se
 from __future__ import annotations
 
 import argparse
+import contextlib
 import faulthandler
 import json
 import os
@@ -31,8 +32,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 # Seconds each part may take on an H100, most wanted first.
-LIMITS = {"bare": 160, "whole": 80, "lora": 130, "choice": 90, "exchange": 90, "exact": 60}
-DEFAULT = "bare,whole,lora,choice,exchange,exact"
+LIMITS = {"bare": 160, "lora": 130, "whole": 80, "choice": 90, "exchange": 90, "exact": 60}
+DEFAULT = "bare,lora,whole,choice,exchange,exact"
 _LEAST_S = 15.0  # with less left no part is begun
 _FIRST = {"info": 30, "models": 120, "smoke": 150}
 
@@ -64,7 +65,6 @@ def main() -> None:
     parser.add_argument("--budget", type=float, default=400.0, help="seconds for everything")
     parser.add_argument("--tiny", action="store_true", help="a handful of prompts, for the CPU build")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
-    parser.add_argument("--seconds", type=float, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.worker:
         work(given)
@@ -88,6 +88,7 @@ class Sitting:
         self._rows.write_text("", "utf-8")
         self._until = time.monotonic() + (given.budget if not given.tiny else 3600)
         self._way: dict[str, str] = {}
+        self._ahead: dict[str, subprocess.Popen[bytes]] = {}  # parts that import what they need and wait
 
     def run(self) -> None:
         """Everything asked for, then the table."""
@@ -97,9 +98,12 @@ class Sitting:
                 self._one("info", _FIRST["info"], log)
                 self._one("models", _FIRST["models"], log)
                 if self._settle(log):
-                    for part in self._given.parts.split(","):
-                        self._one(part, LIMITS[part], log)
+                    parts = self._given.parts.split(",")
+                    for part, following in zip(parts, [*parts[1:], None], strict=True):
+                        self._one(part, LIMITS[part], log, following=following)
             finally:
+                for process in self._ahead.values():
+                    _end(process)
                 self._say("total", time.monotonic() - began, "s")
                 print(table(read(self._rows)), flush=True)
 
@@ -115,30 +119,49 @@ class Sitting:
                 return True
         return False
 
-    def _one(self, part: str, limit: float, log: IO[str]) -> bool:
-        """Run one part; whether its process ended well. A process that outlives its limit is killed with its children."""
+    def _start(self, part: str, log: IO[str]) -> subprocess.Popen[bytes]:
+        """The process of a part, which imports what it needs and then waits to be told its seconds."""
+        environment = {**_ENVIRONMENT, **os.environ, **self._way}
+        if part == "exact":
+            environment["VLLM_BATCH_INVARIANT"] = "1"
+        command = [sys.executable, str(Path(__file__).resolve()), "--worker", part]
+        command += ["--out", str(self._out), "--work", str(self._given.work.resolve())]
+        command += ["--tiny"] if self._given.tiny else []
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env=environment,
+            start_new_session=True,
+        )
+
+    def _one(self, part: str, limit: float, log: IO[str], *, following: str | None = None) -> bool:
+        """Run one part; whether its process ended well. A process that outlives its limit is killed with its children.
+
+        following: the part whose imports may run meanwhile.
+        """
         seconds = min(limit if not self._given.tiny else 1200, self._until - time.monotonic() - 5)
         if seconds < _LEAST_S:
             self._say(f"part {part}", None, "", "skipped: no time left")
             return False
-        environment = {**_ENVIRONMENT, **os.environ, **self._way}
-        if part == "exact":
-            environment["VLLM_BATCH_INVARIANT"] = "1"
-        command = [sys.executable, str(Path(__file__).resolve()), "--worker", part, "--seconds", f"{seconds:.0f}"]
-        command += ["--out", str(self._out), "--work", str(self._given.work.resolve())]
-        command += ["--tiny"] if self._given.tiny else []
-        began = time.monotonic()
-        log.write(f"\n===== {part} {dict(self._way)}\n")
+        log.write(f"\n===== {part} {self._way}\n")
         log.flush()
-        with subprocess.Popen(
-            command, stdout=log, stderr=subprocess.STDOUT, env=environment, start_new_session=True
-        ) as process:
-            try:
-                status = process.wait(seconds)
-            except subprocess.TimeoutExpired:
-                status = None
-            finally:
-                _end(process)
+        process = self._ahead.pop(part, None) or self._start(part, log)
+        began = time.monotonic()
+        status: int | None = None
+        try:
+            with contextlib.suppress(BrokenPipeError):  # it is dead already, and says why itself
+                assert process.stdin is not None
+                process.stdin.write(f"{seconds:.0f}\n".encode())
+                process.stdin.close()
+            if following and not self._given.tiny:
+                self._ahead[following] = self._start(following, log)
+            status = process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            pass
+        finally:
+            _end(process)
         note = "" if status == 0 else f"KILLED after {seconds:.0f} s" if status is None else f"FAILED, status {status}"
         self._say(f"part {part}", time.monotonic() - began, "s", note)
         return status == 0
@@ -163,19 +186,24 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 def work(given: argparse.Namespace) -> None:
     """One part, in a process of its own."""
     faulthandler.enable()
-    # Where it hangs is in the log before it is killed.
-    faulthandler.dump_traceback_later(max(5.0, given.seconds - 4), exit=False)
     from bench.on_gpu import setup as module
 
     if given.tiny:
         os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "2")
+    _import(given.worker)
+    told = sys.stdin.readline()
+    if not told:
+        return  # not wanted after all
+    seconds = float(told)
+    # Where it hangs is in the log before it is killed.
+    faulthandler.dump_traceback_later(max(5.0, seconds - 4), exit=False)
     setup = module.Setup(
         part=given.worker,
         work=given.work,
         rows=given.out / "gpu.jsonl",
         tiny=given.tiny,
         sizes=module.TINY if given.tiny else module.FULL,
-        until=time.monotonic() + given.seconds - 3,
+        until=time.monotonic() + seconds - 3,
         attention=os.environ.get("EVALKIT_BENCH_ATTENTION", ""),
     )
     try:
@@ -185,12 +213,24 @@ def work(given: argparse.Namespace) -> None:
         raise
 
 
-def _measure(setup: Any) -> None:
-    if setup.part not in ("info", "models"):
+def _import(part: str) -> None:
+    """What every engine needs, before the clock runs; what is missing is said when it is used."""
+    if part in ("info", "models"):
+        return
+    began = time.monotonic()
+    with contextlib.suppress(ImportError):
         from evalkit.backends.vllm import is_cpu_build
         from evalkit.backends.vllm_engine import settle_environment
 
         settle_environment(cpu=is_cpu_build())
+        import transformers  # noqa: F401
+        import vllm  # noqa: F401
+
+        import evalkit.api  # noqa: F401
+    print(f"[{part}] imports took {time.monotonic() - began:.1f} s", flush=True)
+
+
+def _measure(setup: Any) -> None:
     if setup.part in ("info", "smoke"):
         from bench.on_gpu import info
 

@@ -7,7 +7,6 @@ import importlib.util
 import os
 import platform
 import subprocess
-import time
 
 from bench.on_gpu import engines, workload
 from bench.on_gpu.setup import Setup
@@ -37,10 +36,6 @@ def measure(setup: Setup) -> None:
 
 def smoke(setup: Setup) -> None:
     """Load the small model eagerly and ask one thing; raises where this vLLM cannot."""
-    began = time.monotonic()
-    import vllm  # noqa: F401
-
-    setup.emit("vLLM imported in", time.monotonic() - began, "s")
     local = engines.local_of(setup, workload.spec(setup, "base", "small"))
     options = {"enforce_eager": True, "load_format": "dummy"}
     with engines.loaded(setup, local, options) as (engine, seconds):
