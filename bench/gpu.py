@@ -176,11 +176,13 @@ class Sitting:
 def _end(process: subprocess.Popen[bytes]) -> None:
     """End a part and whatever it left behind: its process group is its own, and holds nothing else."""
     for sign in (signal.SIGTERM, signal.SIGKILL):
-        try:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, sign)
-        except (ProcessLookupError, PermissionError):
-            return
-        time.sleep(1)
+            time.sleep(1)
+    if process.stdin is not None:
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.close()
+    process.wait()
 
 
 def work(given: argparse.Namespace) -> None:

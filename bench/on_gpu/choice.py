@@ -17,29 +17,32 @@ def measure(setup: Setup) -> None:
     model = workload.spec(setup, "base", "big")
     backend = engines.backend_of(setup, {"base": model})
     requests = workload.requests(workload.choice_suite(setup, setup.sizes.questions), {"base": model})
-    prepared = engines.prepared_of(backend, requests)
+    count = setup.sizes.slow_questions
+    began = time.monotonic()
+    prepared = engines.prepared_of(backend, requests[: 8 * count])
+    render_s = (time.monotonic() - began) / len(prepared)
     read = sum(len(one.token_ids or ()) for one in prepared) / len(prepared)
     single = sum(all(len(ids) == 1 for ids in one.option_ids) for one in prepared)
-    setup.emit("questions", len(prepared), "", f"{read:.0f} prompt tokens each; options of one token: {single}")
+    setup.emit("questions", len(requests), "", f"{read:.0f} prompt tokens each; options of one token: {single}")
+    setup.emit("rendering", 1000 * render_s, "ms a question", "in completion format, options tokenised with the prompt")
     with engines.loaded(setup, engines.local_of(setup, model), {"enforce_eager": True}) as (engine, seconds):
         setup.emit("engine loaded in", seconds, "s", "eager")
         setup.attempt("weights spread", lambda: engines.spread_weights(engine))
-        few = prepared[: setup.sizes.slow_questions]
+        few = prepared[:count]
         _ours(engine, few[: max(2, len(few) // 8)])  # warm-up
         _theirs(engine, few[: max(2, len(few) // 8)])
         engines.forget(engine)
         ours_s, ours = _ours(engine, few)
         engines.forget(engine)
         theirs_s, theirs = _theirs(engine, few)
-        count = len(few)
         setup.emit("one distribution", count / ours_s, "questions/s", f"{count} in {ours_s:.2f} s")
         setup.emit("prompt_logprobs an option", count / theirs_s, "questions/s", f"{count} in {theirs_s:.2f} s")
         setup.emit("times faster", theirs_s / ours_s, "x", "the same questions on the same engine")
         _agree(setup, ours, theirs)
-        several = min(len(prepared), 8 * count)
-        if setup.has(3 * several / count * ours_s, "against the bare engine"):
-            _against_bare(setup, engine, prepared[:several])
-        if setup.has(1.3 * len(prepared) / count * ours_s, f"all {len(prepared)} questions"):
+        if setup.has(3 * len(prepared) / count * ours_s, "against the bare engine"):
+            _against_bare(setup, engine, prepared)
+        if setup.has(1.3 * len(requests) * (render_s + ours_s / count), f"all {len(requests)} questions"):
+            prepared += engines.prepared_of(backend, requests[len(prepared) :])
             engines.forget(engine)
             whole_s, _ = _ours(engine, prepared)
             note = f"{whole_s:.1f} s through evalkit's engine loop"
