@@ -37,12 +37,34 @@ def test_a_part_that_hangs_is_ended_and_named(tmp_path, monkeypatch):
     monkeypatch.setattr(bench.gpu, "_LEAST_S", 2.0)
     given = argparse.Namespace(out=tmp_path / "out", work=tmp_path / "work", budget=9.0, tiny=False, parts="bare")
     sitting = bench.gpu.Sitting(given)
-    with (tmp_path / "log").open("w") as log:
+    with (tmp_path / "out" / "gpu.log").open("w") as log:
         assert not sitting._one("bare", 3, log)
         assert not sitting._one("lora", 60, log)  # the budget is spent
     rows = bench.gpu.read(tmp_path / "out" / "gpu.jsonl")
     assert [row["note"] for row in rows] == ["KILLED after 3 s", "skipped: no time left"]
-    assert "started" in (tmp_path / "log").read_text()
+    assert "started" in (tmp_path / "out" / "gpu.log").read_text()
+
+
+def test_the_next_part_imports_beside_the_one_at_work_and_begins_when_told(tmp_path, monkeypatch):
+    script = tmp_path / "waits.py"
+    script.write_text(
+        "import sys, time, pathlib\n"
+        "part, out = sys.argv[2], pathlib.Path(sys.argv[4])\n"
+        "(out / f'{part}-here').touch()\n"
+        "told = sys.stdin.readline()\n"
+        "while part == 'bare' and not (out / 'lora-here').exists():\n"
+        "    time.sleep(0.05)\n"
+        "(out / f'{part}-told').write_text(told)\n"
+    )
+    monkeypatch.setattr(bench.gpu, "__file__", str(script))
+    given = argparse.Namespace(out=tmp_path / "out", work=tmp_path / "work", budget=60.0, tiny=False, parts="bare,lora")
+    sitting = bench.gpu.Sitting(given)
+    with (tmp_path / "out" / "gpu.log").open("w") as log:
+        assert sitting._one("bare", 30, log, following="lora")  # ends only once lora's process is there
+        assert not (tmp_path / "out" / "lora-told").exists()
+        assert sitting._one("lora", 20, log)
+    assert (tmp_path / "out" / "bare-told").read_text() == "30\n"
+    assert (tmp_path / "out" / "lora-told").read_text() == "20\n"
 
 
 def test_no_two_prompts_are_alike():

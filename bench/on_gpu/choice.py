@@ -24,7 +24,7 @@ def measure(setup: Setup) -> None:
     read = sum(len(one.token_ids or ()) for one in prepared) / len(prepared)
     single = sum(all(len(ids) == 1 for ids in one.option_ids) for one in prepared)
     setup.emit("questions", len(requests), "", f"{read:.0f} prompt tokens each; options of one token: {single}")
-    setup.emit("rendering", 1000 * render_s, "ms a question", "in completion format, options tokenised with the prompt")
+    setup.emit("rendering", 1000 * render_s, "ms a question", "in completion format, by one thread")
     with engines.loaded(setup, engines.local_of(setup, model), {"enforce_eager": True}) as (engine, seconds):
         setup.emit("engine loaded in", seconds, "s", "eager")
         setup.attempt("weights spread", lambda: engines.spread_weights(engine))

@@ -30,7 +30,7 @@ def engine_options(setup: Setup, model: str) -> dict[str, Any]:
     if setup.attention:
         options["attention_backend"] = setup.attention
     if not is_cpu_build():
-        options["gpu_memory_utilization"] = 0.85 if model == "big" else 0.4
+        options["gpu_memory_utilization"] = 0.9 if model == "big" else 0.4
     return options
 
 
