@@ -18,6 +18,7 @@ def measure(setup: Setup) -> None:
     backend = engines.backend_of(setup, {"base": model})
     requests = workload.requests(workload.choice_suite(setup, setup.sizes.questions), {"base": model})
     count = setup.sizes.slow_questions
+    engines.prepared_of(backend, requests[:1])  # reads the tokenizer
     began = time.monotonic()
     prepared = engines.prepared_of(backend, requests[: 8 * count])
     render_s = (time.monotonic() - began) / len(prepared)
