@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -40,11 +42,11 @@ def with_noise(comparison: Comparison, samples: pd.DataFrame, manifest: Manifest
     return replace(comparison, noise=noise, cautions=(*comparison.cautions, *noise.cautions))
 
 
-def _noise(comparison: Comparison, samples: pd.DataFrame, manifest: Manifest) -> NoiseFloor | None:
+def _noise(comparison: Comparison, samples: Any, manifest: Manifest) -> NoiseFloor | None:
     samples = samples.loc[samples["arm"].isin([*ARMS, AGAIN]), :]
     samples = samples.astype(dict.fromkeys([*_ITEM, "arm"], str))
-    keys = pd.MultiIndex.from_frame(samples[_ITEM])
-    asked = keys[(samples["arm"] == AGAIN).to_numpy()].unique()
+    keys: Any = pd.MultiIndex.from_frame(samples[_ITEM])
+    asked = keys[(samples["arm"] == AGAIN).to_numpy()].drop_duplicates()
     if not len(asked):
         return None
     mine = samples.loc[keys.isin(asked), :]
@@ -57,11 +59,11 @@ def _noise(comparison: Comparison, samples: pd.DataFrame, manifest: Manifest) ->
         for name, rows in arms.items()
     }
     pairs = {name: pair(rows, manifest.suites) for name, rows in arms.items()}
-    asked_of = pd.Series(asked.get_level_values("suite")).value_counts()
+    asked_of = Counter(str(suite) for suite in asked.get_level_values("suite"))
     sizes = {suite.name: suite for suite in comparison.suites}
     found: list[SuiteNoise] = []
     for record in manifest.suites:
-        n_asked, (answers, changed) = int(asked_of.get(record.name, 0)), differ.get(record.name, (0, 0))
+        n_asked, (answers, changed) = asked_of[record.name], differ.get(record.name, (0, 0))
         if not n_asked:
             continue
         parts = {name: [paired[record.name, task.name] for task in scored(record)] for name, paired in pairs.items()}
@@ -107,7 +109,7 @@ def _noise(comparison: Comparison, samples: pd.DataFrame, manifest: Manifest) ->
     return replace(noise, cautions=tuple(_cautions(noise, manifest.suites, comparison.level)))
 
 
-def _scored_throughout(samples: pd.DataFrame) -> pd.DataFrame:
+def _scored_throughout(samples: Any) -> Any:
     """The samples of items with a mark for every answer of all three arms."""
     marks = samples.groupby([*_ITEM, "arm"], sort=False)["value"].agg(lambda values: values.isna().any())
     lacking = marks.unstack("arm").reindex(columns=[*ARMS, AGAIN])
@@ -115,7 +117,7 @@ def _scored_throughout(samples: pd.DataFrame) -> pd.DataFrame:
     return samples.loc[pd.MultiIndex.from_frame(samples[_ITEM]).isin(kept), :]
 
 
-def _answers(samples: pd.DataFrame, suites: Sequence[SuiteRecord]) -> dict[str, tuple[int, int]]:
+def _answers(samples: Any, suites: Sequence[SuiteRecord]) -> dict[str, tuple[int, int]]:
     """By suite, how many answers of base came both times, and how many of them differ."""
     written = {(suite.name, task.name) for suite in suites for task in suite.tasks if task.kind == "generate"}
     said: dict[tuple[object, ...], dict[str, object]] = {}

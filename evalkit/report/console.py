@@ -12,8 +12,8 @@ from rich.text import Text
 
 from evalkit.report.incumbent import IncumbentTable, incumbent_table
 from evalkit.report.judged import standing
-from evalkit.report.numbers import NOTHING, THIN_SPACE, amount, bare_difference, count, difference, percent, rate
 from evalkit.report.noise import sentence as noise_sentence
+from evalkit.report.numbers import NOTHING, THIN_SPACE, amount, bare_difference, count, difference, percent, rate
 from evalkit.report.progress import LiveProgress
 from evalkit.report.setaside import overlap_notes
 from evalkit.report.summary import combined, gates_of, verdict_word
