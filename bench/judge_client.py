@@ -1,4 +1,6 @@
-"""How close does the judge client come to the ideal time? python bench/judge_client.py [QUESTIONS] [LATENCY_S ...]
+"""How close does the judge client come to the ideal time?
+
+    python bench/judge_client.py [--questions 2000] [--latency 2 --latency 0.2]
 
 A server of its own process on 127.0.0.1 answers each verdict after a fixed latency. The questions go through a judge as in a run
 (`evalkit.reading.read_pairs`), at concurrency 256, with each HTTP transport that is installed, three times each by turns; the ideal is
@@ -7,6 +9,7 @@ ceil(questions / concurrency) x latency. Medians and ratios of one sitting on th
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import json
 import math
@@ -14,7 +17,6 @@ import multiprocessing
 import os
 import platform
 import statistics
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -124,4 +126,10 @@ def main(questions: int, latencies: list[float]) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 2000, [float(one) for one in sys.argv[2:]] or [2.0, 0.2])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--questions", type=int, default=2000)
+    parser.add_argument(
+        "--latency", type=float, action="append", help="seconds; repeat for several (default 2 and 0.2)"
+    )
+    given = parser.parse_args()
+    main(given.questions, given.latency or [2.0, 0.2])

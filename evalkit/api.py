@@ -24,6 +24,7 @@ from evalkit.config import (
 )
 from evalkit.contamination.arms import scan, training_files
 from evalkit.fidelity import fidelity_cautions, reasoning_cautions
+from evalkit.fresh import asked_in, held_back, left_out
 from evalkit.gate import decide
 from evalkit.importers import Imported
 from evalkit.inputs import (
@@ -42,12 +43,15 @@ from evalkit.inputs import (
 from evalkit.judging import exam_folders, find_exam, judge_hash, jury_hash, rubric_hash
 from evalkit.labelling import draw as draw_to_label
 from evalkit.labelling import labels_of, passed_over, read_rows
+from evalkit.looks import as_repeated, first_look, hope, in_stages, last_level, look_level, look_line
 from evalkit.noise import with_noise
+from evalkit.pairs import JudgedPairs
+from evalkit.planning import PlannedJudge, design_of, expectations, plan
 from evalkit.provenance import hardware, versions
-from evalkit.records import read_table, samples_frame, verdicts_frame, with_incumbent, with_overlaps
+from evalkit.records import Records, read_table, samples_frame, verdicts_frame, with_incumbent, with_overlaps
 from evalkit.report.files import read_manifest, write_run
 from evalkit.requests import Item, complete_sampling, draw, first_of_each_task
-from evalkit.schedule import Schedule
+from evalkit.schedule import Collected, Schedule
 from evalkit.scorers import UNSCORED, marking
 from evalkit.scorers.code import check_programs
 from evalkit.tasks import Suite
@@ -55,11 +59,14 @@ from evalkit.types import (
     ARMS,
     IMPORTED,
     INCUMBENT,
+    Anchors,
     Comparison,
     Decision,
+    Expected,
     InputError,
     JudgeCost,
     JudgeRecord,
+    Looked,
     Manifest,
     ModelRecord,
     Phase,
@@ -72,6 +79,7 @@ from evalkit.types import (
 from evalkit.yamlfile import validate
 
 SCHEMA = 1
+_PROMISED = 200  # runs simulated before a comparison, to see whether it can decide
 
 
 @dataclass(frozen=True)
@@ -119,6 +127,8 @@ def compare(
     limit: int | None = None,
     seed: int = 0,
     probes: bool = True,
+    sequential: bool = False,
+    fresh_from: Sequence[str | Path] = (),
     aa: int | None = None,
     progress: Progress | None = None,
 ) -> Comparison:
@@ -127,8 +137,9 @@ def compare(
     What is None comes from an `evalkit.yaml` beside base, else suite `quick`, no judge and the default policy.
     train_data: files and folders that tuned was trained on, or base as `base=FILE`; items are looked up in them, and in
     those that the model files name. probes: also measure bits per byte on held-out text and KL(tuned || base), where the
-    engines allow it. incumbent: the model in use now, for gates and judges that are `against: incumbent`. aa:
-    ask base so many items of each task a second time, to see how much of what changed is noise.
+    engines allow it. incumbent: the model in use now, for gates and judges that are `against: incumbent`. aa: ask base so
+    many items of each task a second time, to see how much of what changed is noise. sequential: look at the run as often as
+    the policy says, and stop when it is decided. fresh_from: folders of stored runs or sweeps, whose items are left out.
     Raises InputError for anything wrong in the files before an engine starts. For the decision, see `run_comparison`.
     """
     run = run_comparison(
@@ -143,6 +154,8 @@ def compare(
         limit=limit,
         seed=seed,
         probes=probes,
+        sequential=sequential,
+        fresh_from=fresh_from,
         aa=aa,
         progress=progress,
     )
@@ -162,11 +175,17 @@ def run_comparison(
     limit: int | None = None,
     seed: int = 0,
     probes: bool = True,
+    sequential: bool = False,
+    fresh_from: Sequence[str | Path] = (),
+    hold_out: float = 0.0,
     aa: int | None = None,
     progress: Progress | None = None,
     command: str = "",
 ) -> Run:
-    """As `compare`, and decide: the whole `Run`. command: what the user typed, for the manifest."""
+    """As `compare`, and decide: the whole `Run`. command: what the user typed, for the manifest.
+
+    hold_out: the share of every task's items that is kept back for confirming a choice among several candidates.
+    """
     progress = progress or Silent()
     progress.phase("reading suites and models")
     specs = {"base": model_spec(base), "tuned": model_spec(tuned)}
@@ -176,30 +195,103 @@ def run_comparison(
     check_again(specs["base"], aa)
     if incumbent is not None:
         specs[INCUMBENT] = model_spec(incumbent)
+    fresh, without = None, frozenset()
+    cautions: tuple[str, ...] = ()
+    if fresh_from:
+        without, fresh, cautions = left_out(inputs.suites, asked_in(fresh_from))
+    if hold_out:
+        held, too_few = held_back(inputs.suites, hold_out, seed=seed)
+        without, cautions = without | held, cautions + too_few
     files = training_files({arm: specs[arm] for arm in ARMS}, train_data)
-    cautions = check_programs(inputs.suites)
-    for caution in (*cautions, *inputs.unread):
+    cautions += (*check_programs(inputs.suites), *inputs.unread)
+    for caution in cautions:
         progress.note(caution)
-    cautions += inputs.unread
     if out is not None:
-        _check_writable(Path(out))
+        check_writable(Path(out))
     schedule = Schedule(specs, inputs.readers, cache_folder(), inputs.graders)
-    items = draw(inputs.suites, seed=seed, limit=limit)
+    items = draw(inputs.suites, seed=seed, limit=limit, without=without)
     graders = {one.name: one for one in inputs.graders.values()}.values()
-
-    def suite_records() -> list[SuiteRecord]:
-        return [_suite_record(suite, items, specs, inputs.graders) for suite in inputs.suites]
 
     # Whose exam lets it decide is known now that the judges' models are; what a policy may not ask is said at once.
     _with_jury(inputs.judge, _judge_records(inputs.readers, schedule.models, {}))
-    _check_terms(inputs.policy, standing(suite_records(), _judge_records(graders, schedule.models, {}), inputs.policy))
+    planned = suite_records(inputs, items, specs, schedule.models)
+    _check_terms(inputs.policy, planned)
+    promise = _promise(inputs, items, planned, schedule.models, sequential=sequential, seed=seed, progress=progress)
     scanned = scan(inputs.suites, files, FileHashes(cache_folder()), progress)
     began = datetime.datetime.now(datetime.UTC)
+
+    def whole(collected: Collected, looked: Looked | None, anchors: Mapping[str, Anchors | None]) -> Run:
+        """What has come in so far as a run of its own."""
+        table = with_overlaps(collected.records.table(), scanned.shares)
+        read_by = tuple(
+            dataclasses.replace(record, anchors=anchors.get(record.name))
+            for record in _judge_records(inputs.readers, collected.models, collected.costs)
+        )
+        manifest = Manifest(
+            schema=SCHEMA,
+            run_id=f"{began:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}",
+            created=began.isoformat(timespec="seconds"),
+            command=command,
+            base=_with_sampling(collected.models["base"], specs["base"]),
+            tuned=_with_sampling(collected.models["tuned"], specs["tuned"]),
+            # Again, now that all marks were seen: a source may find that its scores are graded only then.
+            suites=suite_records(inputs, items if looked is None else items[: looked.asked], specs, collected.models),
+            judges=_with_jury(inputs.judge, read_by),
+            graders=_judge_records(graders, collected.models, collected.costs),
+            policy=inputs.policy.model_dump(mode="json"),
+            versions=versions(),
+            hardware=hardware(),
+            seed=seed,
+            limit=limit,
+            phases=tuple(_merged(collected.phases)),
+            pools=inputs.pools,
+            train_data=scanned.files,
+            incumbent=_with_sampling(collected.models[INCUMBENT], specs[INCUMBENT]) if incumbent is not None else None,
+            aa=aa,
+            sequential=looked,
+            fresh_from=fresh,
+            hold_out=hold_out,
+        )
+        models = {arm: getattr(manifest, arm) for arm in (*ARMS, *([INCUMBENT] if gated else []))}
+        said = (
+            *cautions,
+            *collected.cautions,
+            *fidelity_cautions(models, samples_frame(with_incumbent(table)), manifest.suites),
+            *reasoning_cautions(models, manifest.suites),
+        )
+        return _decide(dataclasses.replace(manifest, cautions=said), inputs.policy, table, None)
+
+    looked = first_look(inputs.policy.sequential, len(items)) if sequential else None
+    stages = in_stages(items, looked.looks, seed=seed) if looked else [items]
+    items = [item for stage in stages for item in stage]
+
+    def decided(collected: Collected, stage: int) -> bool:
+        """Look at what has come in by the end of a stage."""
+        nonlocal looked
+        assert looked is not None
+        looked = dataclasses.replace(looked, look=stage + 1, asked=sum(len(one) for one in stages[: stage + 1]))
+        decision = whole(collected, looked, {}).decision
+        if decision.complete and decision.outcome != "inconclusive":
+            looked = dataclasses.replace(looked, stopped="decided")
+        elif looked.futility is not None and hope(decision, inputs.policy.level, looked) < looked.futility:
+            looked = dataclasses.replace(looked, stopped="futile")
+        progress.note(look_line(decision, looked))
+        return looked.stopped != "end"
+
     with Journal(cache_folder() / "journal.sqlite") as journal:
         beside = inputs.probes if probes else None
-        again = first_of_each_task(items, aa or 0)
+        again = first_of_each_task(stages[0], aa or 0)
         collected = schedule.collect(
-            inputs.suites, items, journal, progress, probes=beside, seed=seed, gated=gated, again=again
+            inputs.suites,
+            items,
+            journal,
+            progress,
+            probes=beside,
+            seed=seed,
+            gated=gated,
+            again=again,
+            stages=stages,
+            decided=decided,
         )
         anchors = {
             one.name: check_anchors(one, journal, cache_folder(), progress, today=f"{began:%Y-%m-%d}")
@@ -208,40 +300,11 @@ def run_comparison(
     for _, phases in anchors.values():
         collected.phases += [dataclasses.replace(one, name=f"{one.name}: stored pairs") for one in phases]
     progress.phase("comparing and deciding")
-    table = with_overlaps(collected.records.table(), scanned.shares)
-    read_by = tuple(
-        dataclasses.replace(record, anchors=anchors[record.name][0])
-        for record in _judge_records(inputs.readers, collected.models, collected.costs)
-    )
-    manifest = Manifest(
-        schema=SCHEMA,
-        run_id=f"{began:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}",
-        created=began.isoformat(timespec="seconds"),
-        command=command,
-        base=_with_sampling(collected.models["base"], specs["base"]),
-        tuned=_with_sampling(collected.models["tuned"], specs["tuned"]),
-        # Again, now that all marks were seen: a source may find that its scores are graded only then.
-        suites=tuple(suite_records()),
-        judges=_with_jury(inputs.judge, read_by),
-        graders=_judge_records(graders, collected.models, collected.costs),
-        policy=inputs.policy.model_dump(mode="json"),
-        versions=versions(),
-        hardware=hardware(),
-        seed=seed,
-        limit=limit,
-        phases=tuple(_merged(collected.phases)),
-        pools=inputs.pools,
-        train_data=scanned.files,
-        incumbent=_with_sampling(collected.models[INCUMBENT], specs[INCUMBENT]) if incumbent is not None else None,
-        aa=aa,
-    )
-    cautions += collected.cautions
-    models = {arm: getattr(manifest, arm) for arm in (*ARMS, *([INCUMBENT] if gated else []))}
-    cautions += (
-        *fidelity_cautions(models, samples_frame(with_incumbent(table)), manifest.suites),
-        *reasoning_cautions(models, manifest.suites),
-    )
-    run = _decide(dataclasses.replace(manifest, cautions=cautions), inputs.policy, table, None)
+    if looked is not None and looked.stopped == "end":
+        looked = dataclasses.replace(looked, look=looked.looks, asked=len(items))
+    run = whole(collected, looked, {name: one for name, (one, _) in anchors.items()})
+    if run.decision.outcome == "inconclusive":
+        run = _with_cautions(run, promise)
     if out is not None:
         progress.phase("writing the report")
         run.write(out)
@@ -259,7 +322,7 @@ def import_run(
     """Decide what an importer brought, as if it had been run here; `out` also writes the six files there."""
     chosen = policy_spec(policy) if policy is not None else PolicySpec()
     if out is not None:
-        _check_writable(Path(out))
+        check_writable(Path(out))
     began = datetime.datetime.now(datetime.UTC)
 
     def model(name: str) -> ModelRecord:
@@ -374,7 +437,7 @@ def run_one(
     return samples_frame(collected.records.table())
 
 
-def _check_writable(folder: Path) -> None:
+def check_writable(folder: Path) -> None:
     """Hours of generation must not end at a folder that cannot be written."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -383,6 +446,66 @@ def _check_writable(folder: Path) -> None:
         probe.unlink()
     except OSError as error:
         raise InputError(f"--out: {folder}: cannot be written: {error}") from None
+
+
+def suite_records(
+    inputs: Inputs, items: Sequence[Item], specs: Mapping[str, ModelSpec], models: Mapping[str, ModelRecord]
+) -> tuple[SuiteRecord, ...]:
+    """What a run of these items must remember of its suites, advisory where no exam lets a grader decide."""
+    records = tuple(_suite_record(suite, items, specs, inputs.graders) for suite in inputs.suites)
+    graders = {one.name: one for one in inputs.graders.values()}.values()
+    return standing(records, _judge_records(graders, models, {}), inputs.policy)
+
+
+def judges_that_decide(inputs: Inputs, items: Sequence[Item], models: Mapping[str, ModelRecord]) -> list[PlannedJudge]:
+    """The judges, juries included, whose exam lets them decide under the policy, with the prompts they are going to read."""
+    terms = inputs.policy.judge
+    records = _with_jury(inputs.judge, _judge_records(inputs.readers, models, {}))
+    prompts = min((len(JudgedPairs(one, items, inputs.suites, Records())) for one in inputs.readers), default=0)
+    return [
+        PlannedJudge(one.name, prompts)
+        for one in records
+        if one.jury is None
+        and one.exam is not None
+        and one.exam.standing(terms.exam.min_agreement, terms.max_unscored) == "passed"
+    ]
+
+
+def _promise(
+    inputs: Inputs,
+    items: Sequence[Item],
+    records: Sequence[SuiteRecord],
+    models: Mapping[str, ModelRecord],
+    *,
+    sequential: bool,
+    seed: int,
+    progress: Progress,
+) -> tuple[str, ...]:
+    """Nothing where equal models would get GO as often as the policy asks; else a caution, or InputError if it refuses."""
+    design = design_of(records, items, judges_that_decide(inputs, items, models))
+    if not design.suites:
+        return ()
+    found = plan(
+        design,
+        inputs.policy,
+        expectations({one.record.name: one.record for one in design.suites}, {}),
+        runs=_PROMISED,
+        seed=seed,
+        level=last_level(inputs.policy.level, inputs.policy.sequential) if sequential else None,
+        remedies=False,
+        progress=progress,
+    )
+    if found.high >= found.power:  # so few simulations are no ground to warn of a near miss
+        return ()
+    told = (
+        f"equal models would get GO in about {100 * found.go:.0f} % of such runs, were {100 * Expected().discordance:g} % of items to "
+        f"differ, and the policy asks for {100 * found.power:g} %"
+    )
+    if inputs.policy.plan == "refuse":
+        where = inputs.policy.file or "policy"
+        raise InputError(f"{where}: plan: refuse: {told}; evalkit plan, with the same arguments, says what would help")
+    progress.note(f"{told}; evalkit plan, with the same arguments, says what would help")
+    return (f"planned: {told}",)
 
 
 def _terms(suites: Sequence[SuiteRecord]) -> dict[str, Terms]:
@@ -417,19 +540,32 @@ def _check_answered(folder: Path, gated: Mapping[str, str], table: pa.Table) -> 
 
 def _decide(manifest: Manifest, policy: PolicySpec, table: pa.Table, folder: Path | None) -> Run:
     manifest = dataclasses.replace(manifest, suites=standing(manifest.suites, manifest.graders, policy))
+    looked = manifest.sequential
     samples = samples_frame(table)
     comparison = compare_records(
         samples,
         verdicts_frame(table),
         manifest,
-        level=policy.level,
+        level=policy.level if looked is None else look_level(policy.level, looked),
         pools=policy.pools,
         min_agreement=policy.judge.exam.min_agreement,
         max_unscored=policy.judge.max_unscored,
         over_incumbent=over_incumbent(policy, _terms(manifest.suites)),
     )
+    decision = decide(comparison, policy)
+    if looked is not None:
+        comparison, decision = as_repeated(comparison, decision, policy.level, looked)
     comparison = with_noise(comparison, samples, manifest)
-    return Run(manifest, comparison, decide(comparison, policy), table, folder)
+    return Run(manifest, comparison, decision, table, folder)
+
+
+def _with_cautions(run: Run, cautions: tuple[str, ...]) -> Run:
+    """The same with further cautions, which change no number."""
+    return dataclasses.replace(
+        run,
+        manifest=dataclasses.replace(run.manifest, cautions=(*run.manifest.cautions, *cautions)),
+        comparison=dataclasses.replace(run.comparison, cautions=(*run.comparison.cautions, *cautions)),
+    )
 
 
 def _with_sampling(record: ModelRecord, spec: ModelSpec) -> ModelRecord:

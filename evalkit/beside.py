@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import threading
+import time
 
 from evalkit.backends import Backend
 from evalkit.cache import Journal
 from evalkit.pairs import JudgedPairs
 from evalkit.serve import serve_as_asked
 from evalkit.types import Phase, Progress
+
+_IDLE_S = 0.02
 
 
 class _Behind:
@@ -54,6 +57,11 @@ class JudgeBeside:
 
         self._thread = threading.Thread(target=work, name=f"judge-{pairs.spec.name}", daemon=True)
         self._thread.start()
+
+    def catch_up(self) -> None:
+        """Wait until every pair that is complete has been read."""
+        while self._pairs.waiting and self._thread.is_alive():
+            time.sleep(_IDLE_S)
 
     def finish(self) -> list[Phase]:
         """Wait until everything is judged; where the time went. Raises what judging raised."""

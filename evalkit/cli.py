@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from evalkit import cli_import, cli_labels, cli_rank, cli_suites
+from evalkit import cli_import, cli_init, cli_labels, cli_plan, cli_rank, cli_suites, cli_sweep
 from evalkit.interrupted import INTERRUPTED as INTERRUPTED
 from evalkit.interrupted import resumable
 from evalkit.types import EngineError, InputError, RunError
@@ -132,6 +132,15 @@ def compare(
     ] = None,
     limit: Limit = None,
     seed: Seed = 0,
+    fresh_from: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--fresh-from",
+            metavar="DIR",
+            help="Leave out every item that a stored run or sweep in DIR has asked: the best of several candidates is "
+            "confirmed on items that had no part in choosing it. --limit draws from the rest. Repeat for several.",
+        ),
+    ] = None,
     probes: Annotated[
         bool,
         typer.Option(
@@ -139,6 +148,14 @@ def compare(
             "token on what TUNED writes at temperature 1. Local engines only, 100 short prompts a model; it gates nothing.",
         ),
     ] = True,
+    sequential: Annotated[
+        bool,
+        typer.Option(
+            "--sequential",
+            help="Look at the run while it goes on (5 times, unless the policy says otherwise) and stop as soon as the whole "
+            "policy is decided, or hardly can be. Same error rates. Saves most where answers are dear: long reasoning, judges.",
+        ),
+    ] = False,
     aa: Annotated[
         int | None,
         typer.Option(
@@ -175,6 +192,8 @@ def compare(
             limit=limit,
             seed=seed,
             probes=probes,
+            sequential=sequential,
+            fresh_from=fresh_from or (),
             aa=aa,
             progress=progress,
             command=shlex.join(["evalkit", *sys.argv[1:]]),
@@ -247,7 +266,10 @@ def run(
 app.add_typer(cli_suites.app, name="suites")
 app.add_typer(cli_labels.app, name="judge")
 app.add_typer(cli_import.app, name="import")
+app.command()(cli_plan.plan)
 app.command()(cli_rank.rank)
+app.command(epilog=cli_sweep.EPILOG)(cli_sweep.sweep)
+app.command()(cli_init.init)
 
 
 @app.command()

@@ -17,8 +17,18 @@ from evalkit.drift import measure_drift
 from evalkit.judging import examined_result, jury_verdicts
 from evalkit.pairing import PairedScores, join, pair, scored
 from evalkit.records import seen_as
+from evalkit.saturation import saturation
 from evalkit.setaside import form_losses, overlap
-from evalkit.statistics import clopper_pearson, macro_average, pooled, widened_difference
+from evalkit.slicing import p_of_change, suite_slices, with_flags
+from evalkit.statistics import (
+    clopper_pearson,
+    holm,
+    macro_average,
+    pooled,
+    retention,
+    widened_difference,
+    worst_of,
+)
 from evalkit.thinking import at_test_time
 from evalkit.types import (
     ARMS,
@@ -32,7 +42,9 @@ from evalkit.types import (
     SuiteRecord,
     SuiteResult,
     TaskResult,
+    Worst,
 )
+from evalkit.unchanged import unchanged
 
 _MANY_OVERLAP = 0.05  # the share of a suite's items in training data from which on a caution says so
 
@@ -61,10 +73,12 @@ def compare_records(
     everything, samples = samples, samples.loc[samples["arm"].isin(ARMS), :]
     paired = pair(samples, manifest.suites)
     checked = bool(manifest.train_data)
-    suites = tuple(
-        _suite(record, {task.name: paired[record.name, task.name] for task in scored(record)}, level, checked)
-        for record in manifest.suites
-        if scored(record)
+    suites = with_flags(
+        [
+            _suite(record, {task.name: paired[record.name, task.name] for task in scored(record)}, level, checked)
+            for record in manifest.suites
+            if scored(record)
+        ]
     )
     models = {"base": manifest.base, "tuned": manifest.tuned}
     if manifest.incumbent is not None:
@@ -87,6 +101,7 @@ def compare_records(
     failures = (
         samples.loc[samples["failure"].notna() & (samples["suite"] != PROBES), "failure"].astype(str).value_counts()
     )
+    over = _over_incumbent(everything, verdicts, manifest, over_incumbent, level, pools or {})
     return Comparison(
         base=manifest.base.name,
         tuned=manifest.tuned.name,
@@ -100,10 +115,18 @@ def compare_records(
         n=sum(suite.n for suite in suites if not suite.advisory),
         missing=sum(suite.missing for suite in suites if not suite.advisory),
         failures={str(kind): int(count) for kind, count in failures.items()},
-        cautions=(*manifest.cautions, *_overlap_cautions(suites)),
+        cautions=(
+            *manifest.cautions,
+            *_overlap_cautions(suites),
+            *_saturated(suites),
+            *(over.cautions if over else ()),
+        ),
         test_time=at_test_time(samples, manifest, level=level) if describe else (),
         drift=measure_drift(samples, manifest.suites, level=level, seed=manifest.seed) if describe else (),
-        against_incumbent=_over_incumbent(everything, verdicts, manifest, over_incumbent, level, pools or {}),
+        worst_tax=_worst(suites, level),
+        losses_found=_losses_found(suites, paired, manifest, level),
+        unchanged=unchanged(samples, manifest),
+        against_incumbent=over,
     )
 
 
@@ -137,7 +160,20 @@ def _over_incumbent(
     whole = {
         role: {one.name for one in manifest.suites if one.role == role} <= set(suites) for role in ("retain", "target")
     }
-    return replace(found, tax=found.tax if whole["retain"] else None, gain=found.gain if whole["target"] else None)
+    return replace(
+        found,
+        suites=tuple(replace(suite, cautions=_of_incumbent(suite.cautions)) for suite in found.suites),
+        tax=found.tax if whole["retain"] else None,
+        worst_tax=found.worst_tax if whole["retain"] else None,
+        gain=found.gain if whole["target"] else None,
+        unchanged=replace(found.unchanged, against=INCUMBENT) if found.unchanged else None,
+        cautions=_of_incumbent(found.cautions),
+    )
+
+
+def _of_incumbent(cautions: Sequence[str]) -> tuple[str, ...]:
+    """Cautions that name the two models' scores, with the incumbent by its name."""
+    return tuple(one.replace(" (base ", " (incumbent ").replace("; base ", "; incumbent ") for one in cautions)
 
 
 def _sampled(record: SuiteRecord, samples: pd.DataFrame) -> SuiteRecord:
@@ -176,6 +212,45 @@ def _weighted(suites: Sequence[SuiteResult], level: float, role: Literal["retain
     mine = [suite for suite in suites if suite.role == role and not suite.advisory]
     deltas, weights, names = [s.delta for s in mine], [s.weight for s in mine], [s.name for s in mine]
     return pooled(deltas, weights, level=level, sign=-1 if role == "retain" else +1, names=names)
+
+
+def _worst(suites: Sequence[SuiteResult], level: float) -> Worst | None:
+    """The largest loss of a retain suite, with limits that hold for all of them at once."""
+    mine = [suite for suite in suites if suite.role == "retain" and not suite.advisory]
+    return worst_of([suite.delta for suite in mine], [suite.name for suite in mine], level=level)
+
+
+def _losses_found(
+    suites: Sequence[SuiteResult],
+    paired: Mapping[tuple[str, str], PairedScores],
+    manifest: Manifest,
+    level: float,
+) -> dict[str, float]:
+    """The retain suites with a loss that is not chance, all of them together, and their adjusted p-values."""
+    macro = {record.name for record in manifest.suites if record.aggregate == "macro"}
+    tested: list[tuple[SuiteResult, float]] = []
+    for suite in suites:
+        if suite.role != "retain" or suite.advisory:
+            continue
+        parts = [paired[suite.name, task.name] for task in suite.tasks]
+        exact = suite.name not in macro and all(part.binary and part.groups is None for part in parts)
+        p = p_of_change(suite.delta, suite.regressed, suite.fixed, exact=exact)
+        if p is not None:
+            tested.append((suite, p))
+    adjusted = holm([p for _, p in tested])
+    found = [
+        (suite.name, float(p))
+        for (suite, _), p in zip(tested, adjusted, strict=True)
+        if suite.delta.value < 0 and p <= 1 - level
+    ]
+    return dict(sorted(found, key=lambda one: one[1]))
+
+
+def _saturated(suites: Sequence[SuiteResult]) -> Iterator[str]:
+    for suite in suites:
+        for caution in suite.cautions:
+            if caution not in suite.delta.cautions:
+                yield f"{suite.name}: {caution}"
 
 
 def _overlap_cautions(suites: Sequence[SuiteResult]) -> Iterator[str]:
@@ -239,7 +314,8 @@ def _suite(record: SuiteRecord, scores: Mapping[str, PairedScores], level: float
     base, tuned, delta = whole.base, whole.tuned, difference(parts)
     if record.aggregate == "macro":
         base, tuned = (float(np.mean([getattr(task, arm) for task in tasks])) for arm in ("base", "tuned"))
-    # A guard counts events, not answers held against a gold: there is no form to lose.
+    slices, left_out = suite_slices(tasks, parts, joined, level)
+    # A guard counts events, not answers held against a gold: there is no form to lose, and none at all is what is hoped for.
     lost, without_format = ({}, None) if record.role == "guard" else form_losses(parts, difference)
     return SuiteResult(
         name=record.name,
@@ -254,7 +330,7 @@ def _suite(record: SuiteRecord, scores: Mapping[str, PairedScores], level: float
         kept=whole.kept,
         both_wrong=whole.both_wrong,
         causes=whole.causes,
-        cautions=delta.cautions,
+        cautions=(*delta.cautions, *(() if record.role == "guard" else saturation(parts, difference, record.chance))),
         role=record.role,
         chance=record.chance,
         margin=record.margin,
@@ -267,8 +343,30 @@ def _suite(record: SuiteRecord, scores: Mapping[str, PairedScores], level: float
         without_format=without_format,
         lost_to_form=lost,
         overlap=overlap(parts, difference, checked=checked),
+        retention=_retention(record, scores, joined, level) if record.role == "retain" and joined.bounded else None,
+        slices=slices,
+        slices_left_out=left_out,
         against=record.against,
     )
+
+
+def _retention(record: SuiteRecord, scores: Mapping[str, PairedScores], joined: PairedScores, level: float) -> Estimate:
+    """What is left of base's ability above chance, over the items scored on both sides."""
+    both = joined.both
+    tasks = np.repeat(np.array(list(scores), dtype=object), [part.base.size for part in scores.values()])
+    left = retention(
+        joined.base[both],
+        joined.tuned[both],
+        None if joined.groups is None else joined.groups[both],
+        # Where chance earns everything there is nothing above it to lose.
+        chance=min(record.chance, 1 - 1e-9),
+        strata=tasks[both] if record.aggregate == "macro" and len(scores) > 1 else None,
+        level=level,
+    )
+    missing = int((~both).sum())
+    if not missing:
+        return left
+    return replace(left, cautions=(*left.cautions, f"{missing} missing items are left out, not counted at their worst"))
 
 
 def _own_rate(scores: PairedScores, level: float) -> Estimate:

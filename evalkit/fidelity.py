@@ -113,7 +113,7 @@ def _cautions(
             values = f": {base} {one}, tuned {other}" if shown else ""
             yield f"{both} differ in {words}{values}"
     answers: dict[tuple[object, ...], dict[str, dict[Any, Any]]] = {}
-    columns = [*_PLACE, "arm", "prompt", "text", "logprobs", "failure"]
+    columns = [*_PLACE, "arm", "prompt", "failure"]
     for row in samples.loc[samples["suite"] != PROBES, columns].to_dict("records"):
         if not isinstance(row["failure"], str):
             answers.setdefault(tuple(row[name] for name in _PLACE), {})[row["arm"]] = row
@@ -124,17 +124,3 @@ def _cautions(
     differing = sum(one["prompt"] != other["prompt"] for one, other in asked)
     if differing and not recorded:
         yield f"the rendered prompts of {base} and tuned differ on {differing} of {len(asked)} samples"
-    if all(_answer(one) == _answer(other) for one, other in pairs):
-        adapted = tuned.adapter and base == "base"
-        what = (
-            "the adapter changed nothing"
-            if adapted
-            else f"{'the two models' if base == 'base' else both} answered alike"
-        )
-        yield f"{what}: every one of {len(pairs)} answers is the same in {base} and tuned"
-
-
-def _answer(row: Mapping[Any, Any]) -> tuple[object, ...]:
-    logprobs = row["logprobs"]
-    # As text, so that NaN (an option that the engine gave no number for) equals NaN.
-    return row["text"], None if logprobs is None or isinstance(logprobs, float) else repr(list(logprobs))

@@ -12,6 +12,7 @@ from typing import Literal
 
 from evalkit.comparison import with_set_aside
 from evalkit.config import PolicySpec
+from evalkit.error_rates import error_rates
 from evalkit.statistics import more_items_needed, rests_on_too_few
 from evalkit.types import (
     INCUMBENT,
@@ -24,10 +25,9 @@ from evalkit.types import (
     InputError,
     JudgeResult,
     Outcome,
+    Side,
     SuiteResult,
 )
-
-Side = Literal["above", "below"]
 
 
 def decide(comparison: Comparison, policy: PolicySpec) -> Decision:
@@ -48,7 +48,15 @@ def decide(comparison: Comparison, policy: PolicySpec) -> Decision:
     elif required and complete and all(gate.verdict == "pass" for gate in required):
         outcome = "go"
     reasons = tuple(_reasons(comparison, policy, required, complete))
-    return Decision(outcome, complete, gates, reasons, tuple(_turned(gates, comparison, policy)))
+    cautions = tuple(_turned(gates, comparison, policy))
+    sides = (comparison.over(side) for side in ("base", INCUMBENT))
+    for alike in (side.unchanged for side in sides if side is not None and side.unchanged is not None):
+        cautions = (alike.words, *cautions)
+        if not alike.same_weights and outcome == "go":
+            # An adapter that was not applied passes every gate: it is base.
+            outcome = "inconclusive"
+            reasons = (f"{alike.words}; check that tuned's own weights or adapter were in use", *reasons)
+    return Decision(outcome, complete, gates, reasons, cautions, error_rates(gates, policy.level))
 
 
 def _reasons(comparison: Comparison, policy: PolicySpec, required: list[Gate], complete: bool) -> Iterator[str]:
@@ -90,7 +98,10 @@ def _turned(gates: Sequence[Gate], comparison: Comparison, policy: PolicySpec) -
     """Each gate that would fall out otherwise with items set aside. The verdicts stay; the reader is told."""
     words = {"pass": "passes", "fail": "fails", "inconclusive": "is undecided"}
     for what, which in _SET_ASIDE.items():
-        for gate, then in zip(gates, _gates(with_set_aside(comparison, what), policy), strict=True):
+        left = with_set_aside(comparison, what)
+        if left is comparison:
+            continue
+        for gate, then in zip(gates, _gates(left, policy), strict=True):
             if gate.verdict == then.verdict:
                 continue
             subject = "the pooled tax" if gate.kind == "tax" else gate.subject
@@ -222,6 +233,7 @@ def _gate(
         reason=_reason(subject, rule, estimate, verdict, unit),
         more_items_needed=more,
         unit=unit,
+        side=side,
         against=against,
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
@@ -153,13 +153,16 @@ class Landing:
 
     # --- grades ---
 
-    def grading(self, grader: JudgeSpec) -> Iterator[Request]:
-        """Every answer that this judge grades; those that never came, or cannot be graded, are recorded as they are."""
+    def grading(self, grader: JudgeSpec) -> list[Request]:
+        """What this judge is to be asked of the answers that have landed since the last call.
+
+        Those that never came, or cannot be graded, are recorded as they are.
+        """
         reader = self._readers.setdefault(grader.name, AnswerReader(grader))
-        for item, arm, row in self._ungraded:
-            place = (item.task.suite, item.task.name)
-            if self._graders[place].name != grader.name:
-                continue
+        mine = [one for one in self._ungraded if self._grader_of(one[0]) == grader.name]
+        self._ungraded = [one for one in self._ungraded if self._grader_of(one[0]) != grader.name]
+        asked: list[Request] = []
+        for item, arm, row in mine:
             sample, completion, _ = row
             failure = completion.failure
             if failure is None and not reader.asks(item.example):
@@ -169,9 +172,14 @@ class Landing:
             if failure is not None:
                 self._record(item, arm, [row], [Score(METRIC, None, failure=failure)])
                 continue
+            place = (item.task.suite, item.task.name)
             for request in reader.questions(*place, item.example, completion, sample=sample, arm=arm):
                 self._graded[request] = (item, arm, row)
-                yield request
+                asked.append(request)
+        return asked
+
+    def _grader_of(self, item: Item) -> str:
+        return self._graders[item.task.suite, item.task.name].name
 
     def grade(self, request: Request, completion: Completion, prepared: Prepared | None) -> None:
         """Take a reply on an answer, and record the answer once its mark is complete."""

@@ -6,7 +6,6 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -42,11 +41,11 @@ def with_noise(comparison: Comparison, samples: pd.DataFrame, manifest: Manifest
     return replace(comparison, noise=noise, cautions=(*comparison.cautions, *noise.cautions))
 
 
-def _noise(comparison: Comparison, samples: Any, manifest: Manifest) -> NoiseFloor | None:
+def _noise(comparison: Comparison, samples: pd.DataFrame, manifest: Manifest) -> NoiseFloor | None:
     samples = samples.loc[samples["arm"].isin([*ARMS, AGAIN]), :]
     samples = samples.astype(dict.fromkeys([*_ITEM, "arm"], str))
-    keys: Any = pd.MultiIndex.from_frame(samples[_ITEM])
-    asked = keys[(samples["arm"] == AGAIN).to_numpy()].drop_duplicates()
+    keys = _places(samples)
+    asked = pd.MultiIndex.from_tuples(keys[(samples["arm"] == AGAIN).to_numpy()], names=_ITEM).unique()
     if not len(asked):
         return None
     mine = samples.loc[keys.isin(asked), :]
@@ -59,7 +58,7 @@ def _noise(comparison: Comparison, samples: Any, manifest: Manifest) -> NoiseFlo
         for name, rows in arms.items()
     }
     pairs = {name: pair(rows, manifest.suites) for name, rows in arms.items()}
-    asked_of = Counter(str(suite) for suite in asked.get_level_values("suite"))
+    asked_of = Counter(asked.get_level_values("suite"))
     sizes = {suite.name: suite for suite in comparison.suites}
     found: list[SuiteNoise] = []
     for record in manifest.suites:
@@ -109,15 +108,19 @@ def _noise(comparison: Comparison, samples: Any, manifest: Manifest) -> NoiseFlo
     return replace(noise, cautions=tuple(_cautions(noise, manifest.suites, comparison.level)))
 
 
-def _scored_throughout(samples: Any) -> Any:
+def _scored_throughout(samples: pd.DataFrame) -> pd.DataFrame:
     """The samples of items with a mark for every answer of all three arms."""
     marks = samples.groupby([*_ITEM, "arm"], sort=False)["value"].agg(lambda values: values.isna().any())
-    lacking = marks.unstack("arm").reindex(columns=[*ARMS, AGAIN])
+    lacking = pd.DataFrame(marks.unstack("arm")).reindex([*ARMS, AGAIN], axis=1)
     kept = lacking.index[(lacking.eq(False)).all(axis=1)]
-    return samples.loc[pd.MultiIndex.from_frame(samples[_ITEM]).isin(kept), :]
+    return samples.loc[_places(samples).isin(kept), :]
 
 
-def _answers(samples: Any, suites: Sequence[SuiteRecord]) -> dict[str, tuple[int, int]]:
+def _places(samples: pd.DataFrame) -> pd.MultiIndex:
+    return pd.MultiIndex.from_arrays([samples[name] for name in _ITEM], names=_ITEM)
+
+
+def _answers(samples: pd.DataFrame, suites: Sequence[SuiteRecord]) -> dict[str, tuple[int, int]]:
     """By suite, how many answers of base came both times, and how many of them differ."""
     written = {(suite.name, task.name) for suite in suites for task in suite.tasks if task.kind == "generate"}
     said: dict[tuple[object, ...], dict[str, object]] = {}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,7 @@ class PairedScores:
     bounded: scores lie in [0, 1]. groups: cluster labels, or None where items are independent. causes: why tuned fell
     short, None where it did not. lost_to_form: shape (n, 2), whether any of an arm's samples was lost to its form, in
     the order of ARMS. overlap: the share of the item that stands in training data of either arm, NaN where unknown.
+    slices: by field, each item's value, None where it has none.
     """
 
     base: np.ndarray
@@ -29,6 +31,7 @@ class PairedScores:
     overlap: np.ndarray
     binary: bool
     bounded: bool = True
+    slices: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def both(self) -> np.ndarray:
@@ -36,7 +39,7 @@ class PairedScores:
         return ~(np.isnan(self.base) | np.isnan(self.tuned))
 
     def only(self, kept: np.ndarray) -> PairedScores:
-        """These items alone. kept: shape (n,), which of them."""
+        """These items alone. kept: which of them, as a mask of shape (n,) or as places."""
         return PairedScores(
             base=self.base[kept],
             tuned=self.tuned[kept],
@@ -46,6 +49,7 @@ class PairedScores:
             overlap=self.overlap[kept],
             binary=self.binary,
             bounded=self.bounded,
+            slices={name: values[kept] for name, values in self.slices.items()},
         )
 
 
@@ -57,6 +61,7 @@ def scored(record: SuiteRecord) -> list[TaskRecord]:
 def pair(samples: pd.DataFrame, suites: Sequence[SuiteRecord]) -> dict[tuple[str, str], PairedScores]:
     """Item scores of both arms by (suite, task). samples: as `records.samples_frame` gives them."""
     columns = {name: samples[name].to_numpy(dtype=object) for name in ("suite", "task", "arm", "id", "cause", "group")}
+    columns["slices"] = samples["slices"].to_numpy(dtype=object) if "slices" in samples else np.full(len(samples), None)
     columns |= {name: samples[name].to_numpy(dtype=float) for name in ("value", "overlap")}
     codes, places = pd.factorize(pd.MultiIndex.from_arrays([columns["suite"], columns["task"]]))
     rows_of = {tuple(place): np.flatnonzero(codes == code) for code, place in enumerate(places)}
@@ -94,8 +99,28 @@ def _pair_task(columns: Mapping[str, np.ndarray], rows: np.ndarray, task: TaskRe
         groups[code] = columns["group"][rows]
     binary = task.binary and task.samples == 1
     return PairedScores(
-        mean_by_item("base"), mean_by_item("tuned"), groups, causes, formless, overlap, binary, task.bounded
+        mean_by_item("base"),
+        mean_by_item("tuned"),
+        groups,
+        causes,
+        formless,
+        overlap,
+        binary,
+        task.bounded,
+        _slices(code, columns["slices"][rows], len(ids)),
     )
+
+
+def _slices(code: np.ndarray, told: np.ndarray, n: int) -> dict[str, np.ndarray]:
+    """Each field's values by item, from JSON objects of which most rows repeat one that was read before."""
+    which, texts = pd.factorize(told)
+    read = [json.loads(text) for text in texts]
+    values: dict[str, np.ndarray] = {}
+    for name in sorted({name for one in read for name in one}):
+        by_text = np.array([*(one.get(name) for one in read), None], dtype=object)
+        values[name] = np.full(n, None, dtype=object)
+        values[name][code] = by_text[which]  # -1, a row without any, is the last
+    return values
 
 
 def join(parts: Sequence[PairedScores], names: Sequence[str]) -> PairedScores:
@@ -118,4 +143,8 @@ def join(parts: Sequence[PairedScores], names: Sequence[str]) -> PairedScores:
         overlap=np.concatenate([part.overlap for part in parts]),
         binary=all(part.binary for part in parts),
         bounded=all(part.bounded for part in parts),
+        slices={
+            name: np.concatenate([part.slices.get(name, np.full(part.base.size, None)) for part in parts])
+            for name in sorted({name for part in parts for name in part.slices})
+        },
     )

@@ -92,9 +92,11 @@ class JudgedPairs:
         """The questions as pairs become complete, None while there are none; ends when all is asked and landed."""
         while not self._stopped:
             finished = self._finished  # before looking: what is added until then is seen
+            self._open += 1  # before taking: `waiting` never misses what is in between
             try:
                 request = self._queue.get_nowait()
             except queue.Empty:
+                self._open -= 1
                 if not finished or self._open:
                     yield None
                 elif not self._rechecked:
@@ -102,7 +104,6 @@ class JudgedPairs:
                 else:
                     return
                 continue
-            self._open += 1
             yield request
 
     def land(self, request: Request, completion: Completion, prepared: Prepared | None) -> None:

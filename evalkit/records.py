@@ -6,6 +6,7 @@ on the tuned arm's first sample, so that one file is the whole evidence of a run
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -41,6 +42,7 @@ SCHEMA = pa.schema(
         ("arm", pa.dictionary(pa.int32(), pa.string())),
         ("sample", pa.int32()),
         ("group", pa.string()),
+        ("slices", pa.dictionary(pa.int32(), pa.string())),  # a JSON object of strings; null: none
         ("metric", pa.dictionary(pa.int32(), pa.string())),
         ("value", pa.float64()),  # null: never answered
         ("cause", pa.dictionary(pa.int32(), pa.string())),
@@ -64,7 +66,7 @@ SCHEMA = pa.schema(
 )
 
 # Columns that tables of earlier versions lack. What was not looked up then is unknown, which is what null says.
-_LATER = ("overlap",)
+_LATER = ("overlap", "slices")
 
 _CHUNK = 8192
 _VERDICT_COLUMNS = ["suite", "task", "id", "judge", "order", "winner", "score", "reason", "failure"]
@@ -112,6 +114,9 @@ class Records:
                 "arm": arm,
                 "sample": sample,
                 "group": example.group,
+                "slices": _kept(json.dumps(dict(example.slices), sort_keys=True, ensure_ascii=False))
+                if example.slices
+                else None,
                 "metric": score.metric,
                 "value": score.value,
                 "cause": score.cause,

@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import random
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 
 from evalkit.config import ModelSpec, SamplingSpec
@@ -22,16 +22,24 @@ class Item:
     example: Example
 
 
-def draw(suites: Sequence[Suite], *, seed: int, limit: int | None = None) -> list[Item]:
+def draw(
+    suites: Sequence[Suite],
+    *,
+    seed: int,
+    limit: int | None = None,
+    without: Container[tuple[str, str, str]] = frozenset(),
+) -> list[Item]:
     """All items in the pre-drawn random order; with `limit`, a random sample of so many of each task.
 
     The order of one task depends on the seed and that task alone, so a longer run extends a shorter one.
+    without: (suite, task, id) of items that are not asked, whatever the limit; it counts the others.
     """
     drawn: list[Item] = []
     for suite in suites:
         for task in suite.tasks:
             examples = list(task.examples)
             _random(seed, suite.name, task.name).shuffle(examples)
+            examples = [one for one in examples if (suite.name, task.name, one.id) not in without]
             most = [bound for bound in (task.limit, limit) if bound is not None]
             drawn += [Item(task, example) for example in examples[: min(most, default=None)]]
     return drawn

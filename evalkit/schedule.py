@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from evalkit.records import Records
 from evalkit.requests import Item, complete_sampling, requests_for
 from evalkit.serve import serve
 from evalkit.tasks import Suite
-from evalkit.types import ARMS, Completion, JudgeCost, ModelRecord, Phase, Progress, Request
+from evalkit.types import ARMS, Completion, JudgeCost, ModelRecord, Phase, Progress, Request, Silent
 
 _USUAL_TOKENS = 300
 
@@ -68,13 +68,18 @@ class Schedule:
         seed: int = 0,
         gated: Collection[str] = (),
         again: Sequence[Item] = (),
+        stages: Sequence[Sequence[Item]] = (),
+        decided: Callable[[Collected, int], bool] = lambda collected, stage: False,
     ) -> Collected:
         """Ask everything, score it as it lands, and have judges read each pair: at once where the judge is an API, else
         when the models' engines are closed, each judge's engine loaded once. Engines are closed at the end.
 
-        probes: what is measured besides, whatever the suites ask; None for nothing. gated: suites with a gate against the
-        incumbent, which answers every item of them. again: what base is asked a second time, to see how much is noise.
+        probes: what is measured besides, whatever the suites ask; None for nothing. stages: `items` in parts that are asked
+        one after the other; where `decided` says so of what has come in by the end of one, the rest is never asked.
+        gated: suites with a gate against the incumbent, which answers every item of them. again: what base is asked a second
+        time, to see how much is noise.
         """
+        stages = stages or [items]
         collected = Collected(Records(), {})
         judged = [JudgedPairs(judge, items, suites, collected.records) for judge in self._judges]
         foresight = {one.spec.name: self._foreseen(one, progress) for one in judged}
@@ -87,39 +92,46 @@ class Schedule:
             at_work += [
                 JudgeBeside(one, self._reader(one.spec), journal, progress) for one in judged if one not in waiting
             ]
-            for backend in self._in_order(tuned_first=beside.tuned_first):
-                arms = [name for name in backend.models if name in self._specs]
-                name = " + ".join(arms)
-                requests: Iterable[Request] = self._requests(arms, items, judged, gated) if arms else ()
-                while requests:
-                    collected.phases += serve(backend, requests, journal, landing.answer, progress, name=name)
-                    requests = landing.follow_ups()
-                for stage in beside.stages([arm for arm in arms if arm in ARMS]):
-                    if stage:
+            order = self._in_order(tuned_first=beside.tuned_first)
+            for number, stage in enumerate(stages):
+                last = number == len(stages) - 1
+                for backend in order:
+                    arms = [name for name in backend.models if name in self._specs]
+                    name = " + ".join(arms)
+                    requests: Iterable[Request] = self._requests(arms, stage, judged, gated) if arms else ()
+                    while requests:
+                        collected.phases += serve(backend, requests, journal, landing.answer, progress, name=name)
+                        requests = landing.follow_ups()
+                    for probed in beside.stages([arm for arm in arms if arm in ARMS]) if number == 0 else ():
+                        if probed:
+                            collected.phases += serve(
+                                backend, probed, journal, beside.land, progress, name=f"{name}: drift probes"
+                            )
+                    requests = self._requests_again(again) if number == 0 and "base" in arms else ()
+                    while requests:
                         collected.phases += serve(
-                            backend, stage, journal, beside.land, progress, name=f"{name}: drift probes"
+                            backend, requests, journal, landing.answer, progress, name="base, asked again"
                         )
-                requests = self._requests_again(again) if "base" in arms else ()
-                while requests:
-                    collected.phases += serve(
-                        backend, requests, journal, landing.answer, progress, name="base, asked again"
-                    )
-                    requests = landing.follow_ups()
-                collected.phases += landing.settle(name)
-                if arms and set(backend.models) <= set(self._specs):
-                    backend.close()
+                        requests = landing.follow_ups()
+                    collected.phases += landing.settle(name)
+                    if last and arms and set(backend.models) <= set(self._specs):
+                        backend.close()
+                if not last:
+                    for one in at_work:
+                        one.catch_up()
+                    collected.phases += self._judge(landing, waiting, collected.phases, journal, progress)
+                    collected.models = self._records()
+                    if decided(collected, number):
+                        break
+                    order.reverse()  # the engine that is loaded goes on
+            self._close_models()
             beside.finish()
             collected.cautions = beside.cautions
+            for one in waiting:
+                one.finish()
             for one in at_work:
                 collected.phases += one.finish()
-            for backend in self._backends:
-                for grader in self._graders.values():
-                    if grader.name in backend.models:
-                        collected.phases += self._grade(backend, grader, landing, journal, progress)
-                for one in waiting:
-                    if one.spec.name in backend.models:
-                        collected.phases += self._read(backend, one, journal, progress)
-                backend.close()
+            collected.phases += self._judge(landing, waiting, collected.phases, journal, progress, close=True)
             # Only now: an engine may have settled things at its start (an adapter merged after all, a smaller context).
             collected.models = self._records()
             collected.costs = {
@@ -137,6 +149,11 @@ class Schedule:
         """Who is going to answer, by arm and by judge's name, as far as it is known before an engine starts."""
         return self._records()
 
+    def foreseen(self, suites: Sequence[Suite], items: Sequence[Item]) -> dict[str, JudgeCost]:
+        """What each judge would be asked of these items, by its name."""
+        judged = [JudgedPairs(judge, items, suites, Records()) for judge in self._judges]
+        return {one.spec.name: self._foreseen(one, Silent()) for one in judged}
+
     def close(self) -> None:
         """Close every engine."""
         for backend in self._backends:
@@ -152,24 +169,58 @@ class Schedule:
         """Whether a judge can be asked while models generate: its backend takes questions as they come."""
         return getattr(self._reader(pairs.spec), "streams_as_asked", False)
 
+    def _close_models(self) -> None:
+        """Close the engines that no judge needs."""
+        for backend in self._backends:
+            if set(backend.models) <= set(self._specs):
+                backend.close()
+
+    def _judge(
+        self,
+        landing: Landing,
+        waiting: Sequence[JudgedPairs],
+        before: Sequence[Phase],
+        journal: Journal,
+        progress: Progress,
+        *,
+        close: bool = False,
+    ) -> list[Phase]:
+        """Have graders mark and judges read all that has landed, one engine after the other.
+
+        before: the phases so far. close: each engine after its part.
+        """
+        phases: list[Phase] = []
+        for backend in self._backends:
+            for grader in self._graders.values():
+                if grader.name in backend.models:
+                    phases += self._grade(backend, grader, landing, journal, progress)
+            for one in waiting:
+                if one.spec.name in backend.models:
+                    phases += self._read(backend, one, [*before, *phases], journal, progress)
+            if close:
+                backend.close()
+        return phases
+
     def _grade(
         self, backend: Backend, grader: JudgeSpec, landing: Landing, journal: Journal, progress: Progress
     ) -> list[Phase]:
         requests = landing.grading(grader)
+        if not requests:
+            return []
         return serve(
             backend, requests, journal, landing.grade, progress, name=f"judge {grader.name}", limits=grader.limits
         )
 
-    def _read(self, backend: Backend, pairs: JudgedPairs, journal: Journal, progress: Progress) -> list[Phase]:
-        """Have a judge read all its pairs, what it must be asked further, and some of it again."""
-        pairs.finish()
+    def _read(
+        self, backend: Backend, pairs: JudgedPairs, before: Sequence[Phase], journal: Journal, progress: Progress
+    ) -> list[Phase]:
+        """Have a judge read the pairs that are complete and what it must be asked further; at the end, some of it again."""
         phases: list[Phase] = []
-        limits = pairs.spec.limits
+        name = f"judge {pairs.spec.name}"
         while requests := pairs.so_far():
-            left = remaining(limits, phases)
-            phases += serve(
-                backend, requests, journal, pairs.land, progress, name=f"judge {pairs.spec.name}", limits=left
-            )
+            earlier = [phase for phase in before if phase.name.startswith(f"{name}: ")]
+            left = remaining(pairs.spec.limits, [*earlier, *phases])
+            phases += serve(backend, requests, journal, pairs.land, progress, name=name, limits=left)
         return phases
 
     def _foreseen(self, pairs: JudgedPairs, progress: Progress) -> JudgeCost:

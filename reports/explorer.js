@@ -124,7 +124,7 @@ function go(change, step = true) {
 
 /** @param {number} i @param {string} needle */
 function holds(i, needle) {
-  if (columns.id[i].toLowerCase().includes(needle)) return true;
+  if (columns.id[i].toLowerCase().includes(needle) || word(columns.task, i).toLowerCase().includes(needle)) return true;
   const entry = texts[i];
   if (!entry) return false;
   let haystack = haystacks.get(String(i));

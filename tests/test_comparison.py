@@ -162,7 +162,7 @@ def test_a_hundred_thousand_items_are_paired_without_a_python_loop_over_them():
         {
             "suite": "s", "task": "t", "id": np.tile(np.arange(n).astype(str), 2),
             "arm": np.repeat(["base", "tuned"], n), "sample": 0, "group": None, "metric": "accuracy",
-            "value": rng.integers(0, 2, 2 * n).astype(float), "cause": None, "failure": None, "text": "It is 4.", "gold": "4",
+            "value": rng.integers(0, 2, 2 * n).astype(float), "cause": None, "failure": None, "text": "It is 4.", "reasoning": None, "gold": "4",
             "finish_reason": "stop", "completion_tokens": rng.integers(1, 90, 2 * n), "logprobs": None,
             "overlap": np.nan,
         }

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 import threading
 
 import pytest
@@ -95,10 +96,10 @@ def test_the_judge_reads_every_turn_of_both_models(fake, suite):
     texts = [r.messages[0].content for r in fake.generated if r.model == "j"]
     assert len(texts) == 2 and got.comparison.judges[0].n == 1
     for text in texts:
-        assert "turn 1: Name a city. (0)" in text and "turn 2: And its river? (0)" in text
+        assert "turn 1]\nName a city. (0)" in text and "turn 2]\nAnd its river? (0)" in text
         for arm in MODELS:
-            assert f"answer to turn 1: {arm} on 0, turn 1" in text
-            assert f"answer to turn 2: {arm} on 0, turn 2" in text
+            assert f"answer to turn 1]\n{arm} on 0, turn 1" in text
+            assert f"answer to turn 2]\n{arm} on 0, turn 2" in text
 
 
 @pytest.mark.parametrize(("turn", "later"), [(0, 0), (1, 1)])
@@ -173,8 +174,9 @@ def test_recorded_conversations_of_mt_bench_are_judged_turn_by_turn(fake, tmp_pa
     assert (result.n, result.unscored, result.win_rate.value, result.order_flip_rate) == (2, 0, 1.0, 0.0)
     assert got.decision.complete and got.comparison.suites == ()
     maths = next(r.messages[0].content for r in fake.generated if r.example_id == "111")
-    assert "turn 1: What is 2 + 3?\n\nturn 2: Double it." in maths
-    assert "answer to turn 1: base: 5\n\nanswer to turn 2: base: 10" in maths
+    headless = re.sub(r"\[\w{12} (\w[^\]]*)\]", r"[\1]", maths)
+    assert "[turn 1]\nWhat is 2 + 3?\n\n[turn 2]\nDouble it." in headless
+    assert "[answer to turn 1]\nbase: 5\n\n[answer to turn 2]\nbase: 10" in headless
     prompts = {(row.id, row.arm): row.prompt for row in got.samples.itertuples()}
     assert prompts["111", "tuned"] == "user: What is 2 + 3?\n\nassistant: tuned: 5\n\nuser: Double it."
 

@@ -75,6 +75,30 @@ def test_gsm_is_a_no_go_with_the_known_tango_interval(recorded, tmp_path):
     assert api.load(tmp_path / "run", policy=lenient).decision.outcome == "go"
 
 
+def points(estimate):
+    return tuple(round(100 * number, 1) for number in (estimate.value, estimate.low, estimate.high))
+
+
+def test_the_tax_of_two_suites_as_docs_tax_tells_it(recorded, tmp_path):
+    asked = []
+    outputs = {name: [] for name in (BASE, TUNED)}
+    for task in ("gsm", "math-l5"):
+        folder = recorded / "zeroeval" / task
+        how = {"prompt": "{{ prompt }}", "answer": "{{ answer }}", "score": "number", "extract": JSON_ANSWER}
+        asked.append(suite(task, data=str(folder / "items.jsonl"), **how))
+        for name, rows in outputs.items():
+            rows += [json.dumps({**row, "task": task}) + "\n" for row in rows_of(folder / f"{name}.jsonl")]
+    for name, rows in outputs.items():
+        (tmp_path / f"{name}.jsonl").write_text("".join(rows))
+    run = api.run_comparison(*(replay(name, tmp_path / f"{name}.jsonl") for name in (BASE, TUNED)), suites=asked)
+    told = run.comparison
+    assert points(told.tax) == (5.4, 3.6, 7.2)
+    assert told.worst_tax.name == "gsm" and points(told.worst_tax.loss) == (6.4, 4.3, 8.5)
+    assert list(told.losses_found) == ["gsm", "math-l5"] and round(told.losses_found["math-l5"], 3) == 0.009
+    assert [points(one.retention) for one in told.suites] == [(93.2, 91.2, 95.1), (82.3, 71.2, 94.7)]
+    assert "about 7.3 % of runs" in run.decision.error_rates[1]
+
+
 def test_mmlu_letters_agree_exactly(recorded, tmp_path):
     folder = recorded / "mmlu_llama2_7b_sft"
     expected = json.loads((folder / "expected.json").read_text())

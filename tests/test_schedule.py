@@ -162,9 +162,13 @@ def test_limit_takes_a_random_prefix_of_one_order(suite):
 
 
 def test_models_that_answer_alike_are_pointed_out(fake, suite):
-    assert any("answered alike" in caution for caution in run(suite()).manifest.cautions)
+    alike = run(suite())
+    assert any("answered alike" in caution for caution in alike.decision.cautions)
+    assert alike.decision.outcome == "inconclusive"
     fake.answer = lambda request: f"{request.model} 42"
-    assert not run(suite(name="other", prompt="again {{ q }}")).manifest.cautions
+    other = run(suite(name="other", prompt="again {{ q }}"))
+    assert [one for one in other.manifest.cautions if not one.startswith("planned: ")] == []
+    assert other.comparison.unchanged is None
 
 
 def test_phases_say_where_time_and_tokens_went(fake, suite):

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from evalkit.config.default_policy import default_policy_text
 from evalkit.config.judge import JudgeSpec, LimitsSpec, PriceSpec
 from evalkit.config.model import ModelSpec, ReasoningSpec, SamplingSpec
 from evalkit.config.policy import (
@@ -18,6 +19,7 @@ from evalkit.config.policy import (
     MissingPolicy,
     PolicySpec,
     RetainPolicy,
+    SequentialPolicy,
     TargetPolicy,
     TaxPolicy,
 )
@@ -48,6 +50,7 @@ __all__ = [
     "ProjectSpec",
     "ReasoningSpec",
     "RetainPolicy",
+    "SequentialPolicy",
     "SamplingSpec",
     "SandboxSpec",
     "SourceSpec",
@@ -57,6 +60,7 @@ __all__ = [
     "TaskSpec",
     "TaxPolicy",
     "TurnSpec",
+    "default_policy_text",
     "read_any_suite",
     "read_judge",
     "read_model",

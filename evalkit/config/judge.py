@@ -96,10 +96,12 @@ class JudgeSpec(Spec):
 
     @model_validator(mode="before")
     @classmethod
-    def _name_the_model(cls, data: Any) -> Any:
+    def _fill_in(cls, data: Any) -> Any:
         """A judge's model may leave out its name: it is the judge's. Correctness against a reference is yes or no."""
         if isinstance(data, dict) and isinstance(data.get("model"), dict) and "name" not in data["model"]:
             data = {**data, "model": {"name": data.get("name", "judge"), **data["model"]}}
+        if isinstance(data, dict) and data.get("kind") == "reference" and "scale" not in data:
+            data = {**data, "scale": (0, 1)}
         return data
 
     @model_validator(mode="after")

@@ -64,6 +64,8 @@ class ModelSpec(Spec):
     # replay
     outputs: str | None = None
     output_field: str = "output"
+    # how many steps it was trained for, where it is a checkpoint
+    step: Annotated[int, Field(ge=0)] | None = None
     # what it was trained on: items are looked up in it
     train_data: tuple[str, ...] = ()
     # where it was read

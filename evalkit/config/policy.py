@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from evalkit.config.spec import Fraction, Spec
-from evalkit.types import Against, Role
+from evalkit.types import Against, Role, Spending
 
 
 class TaxPolicy(Spec):
@@ -54,6 +54,18 @@ class JudgePolicy(Spec):
     max_unscored: Fraction = 0.02
 
 
+class SequentialPolicy(Spec):
+    """What `compare --sequential` does: how often it looks, and when it gives up.
+
+    futility: below this chance that the last look decides (GO or NO-GO), were the trend to go on, the run stops undecided.
+    None: never.
+    """
+
+    looks: int = Field(default=5, ge=2, le=20)
+    spending: Spending = "obrien_fleming"
+    futility: Fraction | None = 0.05
+
+
 class MissingPolicy(Spec):
     """The share of items that may be missing before the run is incomplete (exit 4)."""
 
@@ -75,6 +87,7 @@ class PolicySpec(Spec):
     guard: GuardPolicy = GuardPolicy()
     judge: JudgePolicy = JudgePolicy()
     missing: MissingPolicy = MissingPolicy()
+    sequential: SequentialPolicy = SequentialPolicy()
     inconclusive: Literal["fail", "pass"] = "fail"
     plan: Literal["warn", "refuse"] = "warn"
     required: Literal["all"] | tuple[str, ...] = "all"

@@ -79,6 +79,8 @@ class TaskSpec(Spec):
     limit: Annotated[int, Field(ge=1)] | None = None
     id: str | None = None
     group: str | None = None
+    # By what results are told apart is no part of a task's identity: it changes neither a question nor a mark.
+    slices: Mapping[str, str] = Field(default_factory=dict, exclude=True)
     prompt: str | tuple[TurnSpec, ...]
     follow_ups: str | tuple[str, ...] = ()
     shots: Annotated[int, Field(ge=0)] = 0
@@ -120,6 +122,8 @@ class TaskSpec(Spec):
             raise ValueError("`follow_ups` belongs to kind: generate")
         if self.kind == "generate" and self.score is None and not self.judge:
             raise ValueError("a generate task needs `score`, or a judge to read it (judge: true)")
+        if "task" in self.slices or not all(name.strip() for name in self.slices):
+            raise ValueError("`slices` names its fields, and none `task`: a suite's tasks are slices by themselves")
         if self.shots and self.answer is None:
             raise ValueError("`shots` needs `answer`, which each worked example shows")
         return self

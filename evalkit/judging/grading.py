@@ -7,13 +7,12 @@ the word that was written counts. The answer is fenced as in `prompts`: what a m
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from dataclasses import dataclass, field
 
 from evalkit.config import JudgeSpec
-from evalkit.judging.prompts import answers_text, conversation, fenced, judge_sampling
+from evalkit.judging.prompts import answers_of, conversation, fenced, judge_sampling, nonce_of
 from evalkit.judging.rubrics import rubric_of
 from evalkit.types import AGAIN, ARMS, INCUMBENT, Completion, Example, Failure, Message, Request, Score
 
@@ -75,8 +74,8 @@ class AnswerReader:
         self, suite: str, task: str, example: Example, completion: Completion, *, sample: int, arm: str, repeat: int = 0
     ) -> list[Request]:
         """All that is asked of one answer; the judge never sees which arm's it is. Raises InputError."""
-        asked, response = conversation(example), answers_text(completion)
-        nonce = hashlib.sha256(f"{asked}\0{response}".encode("utf-8", "surrogatepass")).hexdigest()[:12]
+        asked, response = conversation(example), answers_of(completion)
+        nonce = nonce_of(asked, response)
         values = {
             "prompt": fenced("prompt", asked, nonce),
             "response": fenced("response", response, nonce),

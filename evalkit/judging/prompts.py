@@ -18,6 +18,9 @@ from evalkit.types import Completion, Constraint, Example, Message, Order, Reque
 
 ORDERS: tuple[Order, Order] = ("base_first", "tuned_first")
 
+Turns = tuple[tuple[str, str], ...]
+"""Texts to be shown one after the other, each under a heading; a lone text has none."""
+
 _CONTROL = re.compile(
     r"<\|[^<>\n]{0,40}\|>|<\uff5c[^<>\n]{0,40}\uff5c>|</?s>|<(?:bos|eos|pad|unk|start_of_turn|end_of_turn)>|\[/?(?:INST|SYS)\]"
     r"|<</?SYS>>|</?think>",
@@ -45,8 +48,8 @@ def judge_requests(
     Both answers are shown whole, without their reasoning. Raises InputError where the rubric cannot be rendered.
     """
     asked = conversation(example)
-    of_base, of_tuned = answers_text(base), answers_text(tuned)
-    nonce = _nonce(asked, of_base, of_tuned)
+    of_base, of_tuned = answers_of(base), answers_of(tuned)
+    nonce = nonce_of(asked, of_base, of_tuned)
     place = f"{suite}/{task}/{example.id}"
 
     def ask(sample: int, order: Order) -> JudgeRequest:
@@ -122,41 +125,47 @@ def repair(request: Request, reply: str, spec: JudgeSpec, nonce: str) -> Request
     return replace(request, messages=messages, turn=1, constraint=None)
 
 
-def fenced(label: str, text: str, nonce: str) -> str:
-    """`text` between two lines that carry `nonce`, which is removed from the text itself.
+def fenced(label: str, turns: Turns, nonce: str) -> str:
+    """The texts between two lines that carry `nonce`, as their headings do; it is removed from the texts themselves.
 
     What a tokenizer would take for a turn's end or a role is broken up by a character of no width: a local judge's template
-    is text too, and an answer must not be able to end the question it stands in.
+    is text too, and an answer must not be able to end the question it stands in, nor to begin another turn of its own.
     """
-    text = _CONTROL.sub(lambda found: f"{found[0][0]}\u2060{found[0][1:]}", text)
-    while nonce in text:  # removing one may put another together
-        text = text.replace(nonce, "")
-    return f"[{nonce} {label} begins]\n{text}\n[{nonce} {label} ends]"
+    shown = "\n\n".join(
+        (f"[{nonce} {heading}]\n" if heading else "") + _harmless(text, nonce) for heading, text in turns
+    )
+    return f"[{nonce} {label} begins]\n{shown}\n[{nonce} {label} ends]"
 
 
-def _nonce(asked: str, base: str, tuned: str) -> str:
+def nonce_of(asked: Turns, *answers: Turns) -> str:
     """A token from what is judged, the same for both orders: it must not tell the judge which arm stands where."""
-    content = json.dumps([asked, *sorted((base, tuned))])
+    content = json.dumps([asked, *sorted(answers)])
     return hashlib.sha256(content.encode()).hexdigest()[:12]
 
 
-def conversation(example: Example) -> str:
-    """The question; of several turns each with its role, and what the user went on to ask by the number of its turn."""
-    asked = example.messages[0].content
-    if len(example.messages) > 1:
-        asked = "\n\n".join(f"{message.role}: {message.content}" for message in example.messages)
-    if not example.follow_ups:
-        return asked
-    turns = enumerate((asked, *example.follow_ups), start=1)
-    return "\n\n".join(f"turn {number}: {turn}" for number, turn in turns)
+def _harmless(text: str, nonce: str) -> str:
+    text = _CONTROL.sub(lambda found: f"{found[0][0]}\u2060{found[0][1:]}", text)
+    while nonce in text:  # removing one may put another together
+        text = text.replace(nonce, "")
+    return text
 
 
-def answers_text(completion: Completion) -> str:
-    """What a model answered; of several turns each answer by the number of its turn."""
+def conversation(example: Example) -> Turns:
+    """The question; of several messages each under its role, and what the user went on to ask under the number of its turn."""
+    several, followed = len(example.messages) > 1, bool(example.follow_ups)
+    asked = tuple(
+        (", ".join(["turn 1"] * followed + [message.role] * several), message.content) for message in example.messages
+    )
+    later = enumerate(example.follow_ups, start=2)
+    return (*asked, *((f"turn {number}", text) for number, text in later))
+
+
+def answers_of(completion: Completion) -> Turns:
+    """What a model answered; of several turns each answer under the number of its turn."""
     if not completion.earlier:
-        return completion.text
+        return (("", completion.text),)
     turns = enumerate((*completion.earlier, completion.text), start=1)
-    return "\n\n".join(f"answer to turn {number}: {text}" for number, text in turns)
+    return tuple((f"answer to turn {number}", text) for number, text in turns)
 
 
 def _constraint(spec: JudgeSpec, nonce: str) -> Constraint | None:

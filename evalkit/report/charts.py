@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Any
 
 from evalkit.report.svg import chart_over, finished, svg_text
@@ -139,11 +140,13 @@ def plane(
     verdict: str | None,
     title: str,
     *,
+    level: float = 0.95,
     width: int = 240,
 ) -> str:
-    """The gain-tax plane as SVG: the pair with both intervals, over the region the policy allows.
+    """The gain-tax plane as SVG: the pair with both intervals and the region of both at once, over what the policy allows.
 
-    gain, tax: value, low, high as fractions. limits: the least gain and the most tax.
+    gain, tax: value, low, high as fractions. limits: the least gain and the most tax. level: of the intervals, and of the
+    region.
     """
     import altair as alt
 
@@ -155,7 +158,9 @@ def plane(
         room = max(max(known) - min(known), 1.0) * 0.15
         return [min(known) - room, max(known) + room]
 
-    across, up = reach(*gain, limits[0]), reach(*tax, limits[1])
+    around = joint_region(gain, tax, level)
+    across = reach(*gain, limits[0], *(x for x, _ in around))
+    up = reach(*tax, limits[1], *(y for _, y in around))
     style: dict[str, Any] = {
         "titleFontWeight": "normal", "titleColor": MUTED, "labelColor": MUTED, "titleFontSize": 13, "labelFontSize": 13,
         "domainColor": RULE, "tickColor": RULE, "grid": False, "tickCount": 5,
@@ -177,6 +182,15 @@ def plane(
         .mark_text(align="right", baseline="bottom", dx=-6, dy=-6, fontSize=13, color=MUTED, aria=False)
         .encode(x=x, y=y, text="text:N"),
     ]
+    if around:
+        edge = [{"gain": x * 100, "tax": y * 100, "place": place} for place, (x, y) in enumerate(around)]
+        layers.append(
+            chart_over(alt, edge)
+            .mark_line(
+                interpolate="linear-closed", stroke=colour, strokeWidth=1, fill=colour, fillOpacity=0.14, aria=False
+            )
+            .encode(x=x, y=y, order="place:Q")
+        )
     if gain[1] is not None and gain[2] is not None:
         ends = [{**at, "gain": gain[1] * 100, "to": gain[2] * 100}]
         layers.append(
@@ -193,6 +207,27 @@ def plane(
         .encode(x=x, y=y, description="title:N")
     )
     return svg_text(finished(alt.layer(*layers), width, width))
+
+
+def joint_region(
+    gain: tuple[float, float | None, float | None], tax: tuple[float, float | None, float | None], level: float
+) -> list[tuple[float, float]]:
+    """The edge of the region that holds gain and tax at once with probability `level`; empty without both intervals.
+
+    The two are independent. Were both normal it is the ellipse whose half-axes are sqrt(chi2_2(level)) standard errors, so
+    each interval's half-width times sqrt(-2 log(1 - level)) / z; intervals that are wider to one side make it so too.
+    """
+    if gain[1] is None or gain[2] is None or tax[1] is None or tax[2] is None:
+        return []
+    stretch = math.sqrt(-2 * math.log(1 - level)) / NormalDist().inv_cdf((1 + level) / 2)
+
+    def at(one: tuple[float, float | None, float | None], along: float) -> float:
+        value, low, high = one
+        assert low is not None and high is not None
+        return value + stretch * along * (high - value if along > 0 else value - low)
+
+    turns = [2 * math.pi * place / 72 for place in range(72)]
+    return [(at(gain, math.cos(turn)), at(tax, math.sin(turn))) for turn in turns]
 
 
 def _placed(row: Row, place: int, domain: tuple[float, float], layout: Layout, scale: float) -> dict[str, Any]:

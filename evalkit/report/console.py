@@ -17,6 +17,7 @@ from evalkit.report.numbers import NOTHING, THIN_SPACE, amount, bare_difference,
 from evalkit.report.progress import LiveProgress
 from evalkit.report.setaside import overlap_notes
 from evalkit.report.summary import combined, gates_of, verdict_word
+from evalkit.report.tax import worst_suite
 from evalkit.report.text import visible
 from evalkit.report.words import cautions, headline, remedies, sentence, worst_first
 from evalkit.types import Comparison, Decision, JudgeResult, Manifest
@@ -53,6 +54,10 @@ def print_summary(
     console.print(_suites(comparison, decision, console))
     if comparison.tax:
         console.print(say(f"Pooled tax   {difference(comparison.tax)}   (over retain suites; a loss is positive)"))
+    if comparison.worst_tax:
+        console.print(
+            say(f"Worst suite  {worst_suite(comparison.worst_tax)}   (limits hold for all retain suites at once)")
+        )
     if comparison.gain:
         console.print(say(f"Pooled gain  {difference(comparison.gain)}   (over target suites)"))
     over = incumbent_table(comparison, decision, manifest)

@@ -64,6 +64,11 @@ def read_manifest(folder: Path) -> Manifest:
         raise RunError(message) from None
 
 
+def replace_text(path: Path, text: str) -> None:
+    """Write a text whole or not at all."""
+    _replace_bytes(path, _utf8(text))
+
+
 def _replace_bytes(path: Path, content: bytes) -> None:
     _replace(path, lambda temporary: temporary.write_bytes(content))
 

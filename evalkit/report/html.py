@@ -21,6 +21,7 @@ from evalkit.report import (
     origins,
     plots,
     setaside,
+    tax,
     text,
     thinking,
     view,
@@ -37,19 +38,21 @@ def render_html(comparison: Comparison, decision: Decision, manifest: Manifest, 
     items = item_frame(table)
     embedded = embed(table, items, seed=manifest.seed)
     suites = view.suite_views(comparison, decision)
-    style, script = _asset("report.css"), _asset("explorer.js")
-    page = _environment().get_template("report.html.j2")
+    style, script = asset("report.css"), asset("explorer.js")
+    page = environment().get_template("report.html.j2")
     return page.render(
         comparison=comparison,
         decision=decision,
         manifest=manifest,
-        style=_trusted(style),
-        script=_trusted(script),
-        policy=_policy(style, script),
+        style=trusted(style),
+        script=trusted(script),
+        policy=content_policy(style, script),
         headline=words.headline(decision),
         sentence=words.sentence(comparison, decision),
         remedies=words.remedies(decision),
         cautions=words.cautions(comparison, decision, manifest),
+        tax_lines=tax.tax_lines(comparison, decision),
+        has_slices=any(suite.slices for suite in comparison.suites),
         groups=plots.forest_groups(comparison, decision),
         plane=plots.gain_tax_plane(comparison, decision),
         tally=view.tally(decision),
@@ -74,7 +77,8 @@ def render_html(comparison: Comparison, decision: Decision, manifest: Manifest, 
     )
 
 
-def _environment() -> Any:
+def environment() -> Any:
+    """Where the templates of all pages are rendered: everything is escaped, an undefined name is an error."""
     import jinja2
 
     environment = jinja2.Environment(
@@ -99,30 +103,35 @@ def _environment() -> Any:
         "pp": numbers.pp,
         "rate": numbers.rate,
         "rounded": numbers.rounded,
-        "trusted": _trusted,
+        "trusted": trusted,
         "when": origins.when,
     }
     environment.globals |= {"VERDICTS": words.VERDICTS, "ROLES": words.ROLES, "CAUSES": words.CAUSES}
     return environment
 
 
-def _asset(name: str) -> str:
+def asset(name: str) -> str:
+    """A style sheet or script of our own, as text."""
     return (Path(builtin_folder("reports")) / name).read_text(encoding="utf-8")
 
 
-def _policy(style: str, script: str) -> str:
-    """The content-security policy: this page's own style and script by their hashes, and nothing else at all."""
+def content_policy(style: str, script: str) -> str:
+    """The content-security policy: this page's own style and script by their hashes, and nothing else at all.
+
+    script: empty for a page without any.
+    """
 
     def digest(content: str) -> str:
         return "'sha256-" + base64.b64encode(hashlib.sha256(content.encode("utf-8")).digest()).decode("ascii") + "'"
 
+    runs = digest(script) if script else "'none'"
     return (
-        f"default-src 'none'; script-src {digest(script)}; style-src {digest(style)}; img-src data:; "
+        f"default-src 'none'; script-src {runs}; style-src {digest(style)}; img-src data:; "
         "base-uri 'none'; form-action 'none'"
     )
 
 
-def _trusted(markup: str) -> Any:
+def trusted(markup: str) -> Any:
     """Our own style, script and charts: the only text that enters the page as it is."""
     from markupsafe import Markup
 

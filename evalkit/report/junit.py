@@ -19,9 +19,15 @@ def junit_xml(comparison: Comparison, decision: Decision, manifest: Manifest) ->
     """The file's bytes: UTF-8, valid XML 1.0 whatever the names and reasons hold."""
     skip_open = manifest.policy.get("inconclusive") == "pass"
     cases = [_case(gate, skip_open=skip_open) for gate in decision.gates]
+    required = [gate for gate in decision.gates if gate.required]
     if not decision.complete:
         case = ET.Element("testcase", classname="evalkit.run", name="complete", time="0")
         ET.SubElement(case, "error", type="incomplete", message=_legal(incomplete(comparison)))
+        cases.insert(0, case)
+    elif decision.outcome == "inconclusive" and required and all(gate.verdict == "pass" for gate in required):
+        case = ET.Element("testcase", classname="evalkit.run", name="tuned differs from base", time="0")
+        kind = "skipped" if skip_open else "failure"
+        ET.SubElement(case, kind, type="inconclusive", message=_legal(decision.reasons[0]))
         cases.insert(0, case)
     seconds = f"{sum(phase.seconds for phase in manifest.phases):.3f}"
     totals = {

@@ -12,6 +12,7 @@ from evalkit.report.noise import noise_view
 from evalkit.report.numbers import NOTHING, amount, count, difference, percent, rate
 from evalkit.report.setaside import overlap_notes, training_data
 from evalkit.report.summary import verdict_word
+from evalkit.report.tax import flagged_slices, worst_suite
 from evalkit.report.text import one_line
 from evalkit.report.words import (
     VERDICTS,
@@ -41,6 +42,7 @@ def summary_markdown(comparison: Comparison, decision: Decision, manifest: Manif
     ]
     lines += _bullets("What would decide it", remedies(decision))
     lines += _suites(comparison, decision)
+    lines += _bullets("Slices that changed", flagged_slices(comparison))
     lines += incumbent_lines(comparison, decision, manifest)
     lines += _gates(decision)
     lines += _judges(comparison.judges)
@@ -84,6 +86,8 @@ def _suites(comparison: Comparison, decision: Decision) -> list[str]:
         rows.append(f"| {' | '.join(cells)} |")
     if comparison.tax:
         rows.append(f"| **pooled tax** | retain | | | | {difference(comparison.tax)} | | |")
+    if comparison.worst_tax:
+        rows.append(f"| **worst suite** | retain | | | | {plain(worst_suite(comparison.worst_tax))} | | |")
     if comparison.gain:
         rows.append(f"| **pooled gain** | target | | | | {difference(comparison.gain)} | | |")
     return [*rows, ""]
@@ -123,7 +127,8 @@ def _gates(decision: Decision) -> list[str]:
         named = replace(gate, unit=gate.unit and plain(gate.unit))
         cells = [plain(gate_name(gate)) + advisory, gate_numbers(named), gate_limit(named), verdict, plain(gate.reason)]
         rows.append(f"| {' | '.join(cells)} |")
-    return [*rows, "", "</details>", ""]
+    rates = [f"- {plain(one)}" for one in decision.error_rates]
+    return [*rows, "", *rates, *([""] if rates else []), "</details>", ""]
 
 
 def _judges(judges: tuple[JudgeResult, ...]) -> list[str]:

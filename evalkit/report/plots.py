@@ -78,9 +78,11 @@ def gain_tax_plane(comparison: Comparison, decision: Decision) -> str | None:
         return None
     most = allowed[0].threshold if allowed else 0.0
     least = max((gate.threshold for gate in targets), default=0.0)
-    title = f"gain {difference(gain)}, tax {difference(tax)}"
+    title = (
+        f"gain {difference(gain)}, tax {difference(tax)}; the ellipse holds both at once, {100 * comparison.level:g} %"
+    )
     ends = [(one.value, one.low, one.high) for one in (gain, tax)]
-    return plane(ends[0], ends[1], (least, most), combined([*allowed, *targets]), title)
+    return plane(ends[0], ends[1], (least, most), combined([*allowed, *targets]), title, level=comparison.level)
 
 
 def _rows(role: Role, unit: str | None, comparison: Comparison, decision: Decision) -> list[Row]:

@@ -27,6 +27,7 @@ from evalkit.types import (
     ModelRecord,
     NoiseFloor,
     Overlap,
+    Slice,
     SuiteAtTestTime,
     SuiteDrift,
     SuiteNoise,
@@ -48,9 +49,12 @@ def summary(comparison: Comparison, decision: Decision, manifest: Manifest) -> d
         "tuned": _model(manifest.tuned),
         **_measured(comparison, decision, "base"),
         "incumbent": _incumbent(comparison, decision, manifest),
+        "worst_tax": _worst(comparison),
+        "losses_found": dict(comparison.losses_found),
         "judges": [_judge(judge) for judge in comparison.judges],
         "test_time": [_test_time(suite) for suite in comparison.test_time],
         "gates": [_gate(gate) for gate in decision.gates],
+        "error_rates": list(decision.error_rates),
         "drift": [_drift(one) for one in comparison.drift],
         "noise_floor": _noise_floor(comparison.noise) if comparison.noise else None,
         "run_id": manifest.run_id,
@@ -159,6 +163,11 @@ def _pooled(estimate: Estimate | None) -> dict[str, object] | None:
     }
 
 
+def _worst(comparison: Comparison) -> dict[str, object] | None:
+    worst = comparison.worst_tax
+    return {"suite": worst.name, **_interval(worst.loss)} if worst else None
+
+
 def _task(task: TaskResult) -> dict[str, object]:
     return {
         "name": task.name,
@@ -192,9 +201,30 @@ def _suite(suite: SuiteResult, gates: list[Gate]) -> dict[str, object]:
         "rate": _pooled(suite.rate),
         "without_format_losses": _without_format(suite),
         "contamination": _contamination(suite.overlap),
+        "retention": _interval(suite.retention) if suite.retention else None,
+        "slices": [_slice(one) for one in suite.slices],
+        "slices_left_out": suite.slices_left_out,
         "verdict": combined(gates),
         "more_items_needed": more_items_needed(gates),
         "tasks": [_task(task) for task in suite.tasks],
+    }
+
+
+def _slice(one: Slice) -> dict[str, object]:
+    return {
+        "name": one.name,
+        "value": one.value,
+        "n": one.n,
+        "base": one.base,
+        "tuned": one.tuned,
+        "delta": one.delta.value,
+        "low": one.delta.low,
+        "high": one.delta.high,
+        "method": one.delta.method,
+        "regressed": one.regressed,
+        "fixed": one.fixed,
+        "p": one.p,
+        "flagged": one.flagged,
     }
 
 

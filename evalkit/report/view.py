@@ -8,8 +8,9 @@ from urllib.parse import urlencode
 
 from evalkit.report.numbers import count
 from evalkit.report.summary import combined, gates_of, verdict_word
+from evalkit.report.tax import retained
 from evalkit.report.words import CELLS, GUARD_CELLS, gate_limit, worst_first
-from evalkit.types import Against, Comparison, Decision, Gate, SuiteResult
+from evalkit.types import BY_TASK, Against, Comparison, Decision, Gate, Slice, SuiteResult, TaskResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +25,26 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """A task or a slice of a suite, as the table shows it under the suite. link: its samples, "" where nothing finds them."""
+
+    label: str
+    result: Slice | TaskResult
+    flagged: bool
+    details: str
+    cautions: list[str]
+    link: str
+
+
+MOST_PARTS = 100
+"""Slices of one suite that the page lists; the others are in summary.json."""
+
+
+@dataclass(frozen=True, slots=True)
 class SuiteView:
-    """A suite as the tables show it. word: its verdict in words, or why it has none."""
+    """A suite as the tables show it. word: its verdict in words, or why it has none. parts: flagged ones first. parts_title:
+    what and how many they are, in words.
+    """
 
     result: SuiteResult
     verdict: str | None
@@ -35,6 +54,9 @@ class SuiteView:
     cells: tuple[Cell, Cell, Cell, Cell]
     cautions: list[str]
     link: str
+    retention: str
+    parts: list[Part]
+    parts_title: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +118,46 @@ def suite_views(comparison: Comparison, decision: Decision, against: Against = "
                 _cells(suite),
                 cautions,
                 samples_link(suite=suite.name),
+                retained(suite),
+                *_parts(suite),
             )
         )
     return views
+
+
+def _parts(suite: SuiteResult) -> tuple[list[Part], str]:
+    """A suite's tasks and slices: flagged ones first, then by harm; tasks too small to be slices last."""
+    sign = -1 if suite.role == "guard" else 1
+    slices = sorted(suite.slices, key=lambda one: (not one.flagged, one.name != BY_TASK, sign * one.delta.value))
+    shown = {one.value for one in slices if one.name == BY_TASK}
+    small = [task for task in suite.tasks if task.name not in shown] if len(suite.tasks) > 1 else []
+    parts = [_slice_part(suite, one) for one in slices[:MOST_PARTS]]
+    parts += [_task_part(suite, task) for task in small[: MOST_PARTS - len(parts)]]
+    total, flagged = len(slices) + len(small), sum(one.flagged for one in slices)
+    if not total:
+        return [], ""
+    noun = "tasks" if all(one.name == BY_TASK for one in slices) else "slices"
+    more = f", {count(flagged)} flagged" if flagged else ""
+    cut = f", {count(len(parts))} listed" if total > len(parts) else ""
+    return parts, f"{count(total)} {noun}{more}{cut}"
+
+
+def _slice_part(suite: SuiteResult, one: Slice) -> Part:
+    p = "" if one.p is None else f", p {'< 0.0001' if one.p < 0.0001 else f'= {one.p:.4f}'}"
+    whole = one.name == BY_TASK
+    return Part(
+        label=one.value if whole else f"{one.name}: {one.value}",
+        result=one,
+        flagged=one.flagged,
+        details=f"n = {count(one.n)}, {one.delta.method}{p}",
+        cautions=list(one.delta.cautions),
+        link=samples_link(suite=suite.name, q=one.value) if whole else "",
+    )
+
+
+def _task_part(suite: SuiteResult, task: TaskResult) -> Part:
+    details = f"n = {count(task.n)}, {task.delta.method}"
+    return Part(task.name, task, False, details, list(task.cautions), samples_link(suite=suite.name, q=task.name))
 
 
 def causes(comparison: Comparison) -> Causes | None:

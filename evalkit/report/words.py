@@ -54,6 +54,8 @@ def sentence(comparison: Comparison, decision: Decision) -> str:
         share = f"{len(undecided)} of {_plural(len(deciding), 'required gate')}"
         verb = "is" if len(undecided) == 1 else "are"
         text = f"{start}{share} {verb} undecided: {_undecided(undecided[0])}."
+    elif deciding and decision.complete and decision.outcome != "go":
+        text = f"{_every(len(deciding)).capitalize()} passed, but {decision.reasons[0]}."
     elif deciding:
         tax = next((gate for gate in deciding if gate.kind == "tax"), None)
         cost = f"; the pooled tax{over(tax)} is {_tax(tax)}, under the {size(tax.threshold)} allowed" if tax else ""

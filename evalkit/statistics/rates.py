@@ -1,4 +1,4 @@
-"""One rate with its exact interval, and the exact test of paired flips."""
+"""One rate with its exact interval, the exact test of paired flips, and the test that a difference is zero."""
 
 from __future__ import annotations
 
@@ -40,3 +40,15 @@ def mcnemar_exact(regressed: int, fixed: int) -> float:
     if regressed < 0 or fixed < 0:
         raise ValueError(f"regressed={regressed}, fixed={fixed}: counts must be >= 0")
     return min(1.0, 2 * float(bdtr(min(regressed, fixed), regressed + fixed, 0.5)))
+
+
+def p_of_no_difference(estimate: Estimate) -> float | None:
+    """Two-sided p-value of "the true difference is zero", by t from the estimate's own se and df.
+
+    For what is binary and not clustered `mcnemar_exact` is the better one. None where there is no se, and where it is 0.
+    """
+    from scipy.special import stdtr
+
+    if not estimate.se or estimate.df is None or math.isnan(estimate.value):
+        return None
+    return 2 * float(stdtr(estimate.df, -abs(estimate.value) / estimate.se))

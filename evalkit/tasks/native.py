@@ -82,6 +82,9 @@ class _Maker:
         self.turns = [(role, Template(text, asked_by=f"{where}.prompt")) for role, text in turns]
         self.id = self._template("id")
         self.group = self._template("group")
+        self.slices = {
+            name: Template(source, asked_by=f"{where}.slices.{name}") for name, source in spec.slices.items()
+        }
         self.answer = self._template("answer")
         self.choices = (
             [Template(text, asked_by=f"{where}.choices") for text in spec.choices]
@@ -126,7 +129,9 @@ class _Maker:
             raise InputError(f"{row.place}: {self.where}.id: is empty for this row")
         group = self.group.render(row.values, row.place) if self.group is not None else None
         meta = {name: str(value) for name, value in self.spec.sandbox.model_dump(exclude_none=True).items()}
-        return Example(id_, messages, answer, choices, group, meta, self._follow_ups(row))
+        values = {name: template.render(row.values, row.place).strip() for name, template in self.slices.items()}
+        slices = {name: value for name, value in values.items() if value}
+        return Example(id_, messages, answer, choices, group, meta, self._follow_ups(row), slices=slices)
 
     def _follow_ups(self, row: Row) -> tuple[str, ...]:
         """The user turns after the first: a template each, or one expression that yields a list."""

@@ -49,6 +49,7 @@ class Example:
 
     Where several options are right `answer` joins their letters by commas. follow_ups: user turns asked one by one
     after the model's answer to what came before. questions: what is asked, where that is more than `messages` say.
+    slices: values by which results are also told apart ("topic": "algebra").
     """
 
     id: str
@@ -59,6 +60,7 @@ class Example:
     meta: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     follow_ups: tuple[str, ...] = ()
     questions: tuple[Question, ...] = ()
+    slices: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,3 +25,14 @@ class Estimate:
     df: float | None = None
     worst: tuple[float, float] | None = None
     differing: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Worst:
+    """The largest loss among several suites (or candidates), and whose it is. A loss counts positive.
+
+    loss.low, loss.high: limits for the largest true loss among all of them at once, whichever has it.
+    """
+
+    name: str
+    loss: Estimate

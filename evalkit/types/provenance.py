@@ -8,7 +8,7 @@ from typing import Literal
 
 from evalkit.types.asking import Sampling
 from evalkit.types.judged import Anchors, ExamRecord, JudgeCost
-from evalkit.types.words import Against, Role, Votes
+from evalkit.types.words import Against, Role, Spending, Votes
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,12 +153,44 @@ class Phase:
 
 
 @dataclass(frozen=True, slots=True)
+class Looked:
+    """How a sequential run went: at which of its looks it stopped, and why.
+
+    looks: as planned, equally spaced. look: the last one taken, from 1. futility: the chance of a decision below which it gives
+    up; None: never. planned, asked: items of each model.
+    """
+
+    looks: int
+    look: int
+    spending: Spending
+    futility: float | None
+    planned: int
+    asked: int
+    stopped: Literal["decided", "futile", "end"] = "end"
+
+
+@dataclass(frozen=True, slots=True)
+class FreshFrom:
+    """Stored runs whose items this run left out. folders: as they were named; runs: the run ids found in them.
+
+    left_out: how many items of this run's suites they had asked. left: how many were left to draw from.
+    """
+
+    folders: tuple[str, ...]
+    runs: tuple[str, ...]
+    left_out: int
+    left: int
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """Everything needed to say what was compared with what, and to do it again.
 
     policy: as it was applied. pools: those that came with composed suites; they hold under another policy too, unless
     it defines a pool of that name itself. incumbent: the model now in use, where judges or gates hold tuned against it.
-    aa: how many items of each task base was to be asked again; None where it was not.
+    sequential: how its looks went; None where everything was asked at once. fresh_from: runs whose items were left out.
+    hold_out: the share of every task that was kept back, unasked. aa: how many items of each task base was to be asked
+    again; None where it was not.
     """
 
     schema: int
@@ -180,4 +212,7 @@ class Manifest:
     pools: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     train_data: tuple[TrainingFile, ...] = ()
     incumbent: ModelRecord | None = None
+    sequential: Looked | None = None
+    fresh_from: FreshFrom | None = None
+    hold_out: float = 0.0
     aa: int | None = None

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from evalkit.types.estimate import Estimate
+from evalkit.types.estimate import Estimate, Worst
 from evalkit.types.judged import JudgeResult
 from evalkit.types.noise import NoiseFloor
-from evalkit.types.words import Against, GateVerdict, Outcome, Role
+from evalkit.types.words import Against, GateVerdict, Outcome, Role, Side
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +66,27 @@ class Overlap:
 
 
 @dataclass(frozen=True, slots=True)
+class Slice:
+    """The items of a suite that share a value. It describes; no gate reads it.
+
+    name: what is shared: "task", or a field that the suite's file names under `slices`. value: which one. n and the
+    following: as of a task. p: two-sided, of "no difference", exact where marks are right or wrong and not clustered;
+    None where nothing can be tested. flagged: by Benjamini and Hochberg over all slices of the run, at 5 %.
+    """
+
+    name: str
+    value: str
+    n: int
+    base: float
+    tuned: float
+    regressed: int
+    fixed: int
+    delta: Estimate
+    p: float | None
+    flagged: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class SuiteResult(TaskResult):
     """A suite's paired outcome: its tasks' items pooled, or averaged by task where `aggregate: macro`.
 
@@ -74,6 +95,8 @@ class SuiteResult(TaskResult):
     held against; None where that is the policy's to say.
     without_format: the difference on the items of which neither arm's answer was lost to its form; None where none was,
     and for guards. lost_to_form: how many of the `n` items each arm lost so, by arm; an item may count for both.
+    retention: of a retain suite, the share of what base could do above chance that tuned still does; its value is NaN
+    where base is too near chance, and None elsewhere. slices: parts of at least 10 items; slices_left_out: smaller ones.
     """
 
     role: Role = "retain"
@@ -87,7 +110,36 @@ class SuiteResult(TaskResult):
     without_format: Estimate | None = None
     lost_to_form: Mapping[str, int] = field(default_factory=dict)
     overlap: Overlap = Overlap()
+    retention: Estimate | None = None
+    slices: tuple[Slice, ...] = ()
+    slices_left_out: int = 0
     against: Against | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unchanged:
+    """Every one of tuned's answers is base's own, to the letter. answers: how many were compared.
+
+    adapter: tuned is an adapter on top of weights. same_weights: both arms have the same fingerprint: base against base.
+    against: whose answers they are, base's or the incumbent's.
+    """
+
+    answers: int
+    adapter: bool
+    same_weights: bool
+    against: Against = "base"
+
+    @property
+    def words(self) -> str:
+        """What was seen, and what it means."""
+        alike = f"every one of {self.answers} answers is the same in {self.against} and tuned"
+        if self.against != "base":
+            return (
+                f"tuned and the incumbent {'are the same weights' if self.same_weights else 'answered alike'}: {alike}"
+            )
+        if self.same_weights:
+            return f"both models are the same weights, and {alike}"
+        return f"{'the adapter changed nothing' if self.adapter else 'the two models answered alike'}: {alike}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +211,9 @@ class SuiteAtTestTime:
 class Comparison:
     """base against tuned: every number of the report that does not depend on the policy's verdicts.
 
+    worst_tax: the largest loss of a retain suite, with limits that hold for all of them at once. losses_found: the retain
+    suites that lost anything at all, each with its p-value adjusted by Holm over those suites. Both describe and gate
+    nothing. unchanged: where tuned answered exactly as base.
     against_incumbent: the same with the model in use now in place of base, over the suites of which any gate is held
     against it; without judges and without what only describes. None where no gate is. noise: base asked again; None where it
     was not.
@@ -178,6 +233,9 @@ class Comparison:
     cautions: tuple[str, ...] = ()
     test_time: tuple[SuiteAtTestTime, ...] = ()
     drift: tuple[SuiteDrift, ...] = ()
+    worst_tax: Worst | None = None
+    losses_found: Mapping[str, float] = field(default_factory=dict)
+    unchanged: Unchanged | None = None
     against_incumbent: Comparison | None = None
     noise: NoiseFloor | None = None
 
@@ -194,6 +252,7 @@ class Gate:
     judge. rule: the rule in words. threshold: the number the interval was held against, in score units, signed as
     `estimate` is. more_items_needed: 0 when decided, None when no number of further items would do.
     unit: of `estimate` and `threshold` where scores have no bounds ("bits per byte"); None: rates and points.
+    side: of the threshold on which the whole interval must lie for a pass.
     against: whom `estimate` compares tuned with; of a guard's own rate, which compares it with nobody, "base".
     """
 
@@ -207,6 +266,7 @@ class Gate:
     reason: str
     more_items_needed: int | None = 0
     unit: str | None = None
+    side: Side = "above"
     against: Against = "base"
 
 
@@ -214,7 +274,8 @@ class Gate:
 class Decision:
     """The outcome, gate by gate. Incomplete runs are never `go`.
 
-    cautions: gates that would fall out otherwise with some items set aside. They change no verdict.
+    cautions: gates that would fall out otherwise with some items set aside, and a tuned model that answered exactly as
+    base. They change no verdict. error_rates: how often this rule, with these gates, would err, in sentences.
     """
 
     outcome: Outcome
@@ -222,3 +283,4 @@ class Decision:
     gates: tuple[Gate, ...]
     reasons: tuple[str, ...]
     cautions: tuple[str, ...] = ()
+    error_rates: tuple[str, ...] = ()

@@ -7,6 +7,9 @@ from typing import Literal
 Role = Literal["target", "retain", "guard"]
 GateVerdict = Literal["pass", "fail", "inconclusive"]
 Outcome = Literal["go", "no_go", "inconclusive"]
+Side = Literal["above", "below"]
+Spending = Literal["obrien_fleming", "pocock"]
+"""How the error of a sequential run is spent over its looks."""
 Winner = Literal["base", "tuned", "tie"]
 Order = Literal["base_first", "tuned_first", "apart", "unknown"]
 """Which answer a judge saw first. apart: it saw them one at a time and graded each. unknown: annotations that do not say."""
@@ -34,3 +37,9 @@ IMPORTED = "imported"
 FLAGGED_FROM = 0.2
 """Share from which an item counts as overlapping: below it Llama 2 calls a sample clean. Low on purpose: a question seen
 in training is often only part of what is asked (options, instructions), and the items left over should be free of doubt."""
+
+BY_TASK = "task"
+"""What the slices of a suite are named that are its own tasks. No suite file may name a slice so."""
+
+SMALLEST_SLICE = 10
+"""Items, scored on both sides, that a slice must have to be shown."""

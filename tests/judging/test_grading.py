@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 
 import pytest
 
@@ -84,7 +85,7 @@ def test_several_turns_are_graded_together():
     example = Example("1", (Message("user", "one"),), follow_ups=("two",))
     (asked,) = questions(grader(), example, Completion("second", earlier=("first",)))
     (message,) = asked.messages
-    assert "answer to turn 1: first" in message.content and "answer to turn 2: second" in message.content
+    assert re.search(r"\[\w{12} answer to turn 1\]\nfirst\n\n\[\w{12} answer to turn 2\]\nsecond\n", message.content)
 
 
 CRITERIA = {"accuracy": "is it true?", "tone": "is it kind?"}
@@ -118,7 +119,8 @@ def test_a_checklist_asks_yes_or_no_and_counts():
 
 
 def test_correctness_needs_a_reference():
-    spec = grader(kind="reference", scale=[0, 1], rubric="{{ response }} against {{ answer }}")
+    spec = grader(kind="reference", rubric="{{ response }} against {{ answer }}")
+    assert spec.scale == (0, 1) and grader().scale == (1, 5)
     check_judge(spec)
     assert "against hi" in questions(spec)[0].messages[0].content
     assert not AnswerReader(spec).asks(Example("1", (Message("user", "?"),)))

@@ -71,8 +71,10 @@ def test_every_item_its_own_cluster_is_the_paired_t_interval():
         assert (clustered.low, clustered.high) == pytest.approx((plain.low, plain.high), rel=1e-12)
 
 
-@pytest.mark.parametrize("sizes", [[4] * 8, [1, 2, 3, 4, 10], [30, 2, 2, 2, 2, 2, 2], list(range(1, 20))])
-def test_few_clusters_against_cr2_and_bell_mccaffrey_by_definition(sizes):
+@pytest.mark.parametrize(
+    "sizes", [[4] * 8, [1, 2, 3, 4, 10], [30, 2, 2, 2, 2, 2, 2], list(range(1, 20)), [60, *[5] * 29]]
+)
+def test_few_or_very_unequal_clusters_against_cr2_and_bell_mccaffrey_by_definition(sizes):
     rng = np.random.default_rng(sum(sizes))
     groups = np.repeat(np.arange(len(sizes)), sizes)
     base, tuned = graded(rng, groups.size)

@@ -10,7 +10,15 @@ from pathlib import Path
 import pytest
 import yaml
 
-from evalkit.config import PolicySpec, read_judge, read_model, read_policy, read_project, read_suite
+from evalkit.config import (
+    PolicySpec,
+    default_policy_text,
+    read_judge,
+    read_model,
+    read_policy,
+    read_project,
+    read_suite,
+)
 from evalkit.tasks import load_task
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -61,6 +69,10 @@ def test_the_project_files_name_suites_and_judges_that_exist(folder):
 def test_the_example_policy_is_the_default_one():
     written = read_policy(EXAMPLES / "policy.yaml").model_dump(exclude={"file", "folder"})
     assert written == PolicySpec().model_dump(exclude={"file", "folder"})
+
+
+def test_the_example_policy_is_what_init_writes():
+    assert (EXAMPLES / "policy.yaml").read_text() == default_policy_text()
 
 
 def test_the_example_policy_writes_every_field_out():

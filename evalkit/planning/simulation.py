@@ -1,0 +1,326 @@
+"""A run, simulated: scores are drawn for every item and go through the intervals and gates that a real run goes through."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evalkit.config import PolicySpec
+from evalkit.gate import decide
+from evalkit.planning.design import Design, PlannedJudge, PlannedSuite
+from evalkit.statistics import (
+    clopper_pearson,
+    macro_average,
+    paired_difference,
+    pooled,
+    tango_interval,
+    widened_difference,
+)
+from evalkit.types import Comparison, Decision, Estimate, Expected, Gate, JudgeResult, Role, SuiteResult
+
+Floats = NDArray[np.float64]
+
+_TIES = 0.3  # of a judge's verdicts where the models are equal
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Drawn scores of some items: shape (n,), NaN where missing. groups: a cluster number an item."""
+
+    base: Floats
+    tuned: Floats
+    groups: NDArray[np.intp] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Simulated:
+    """Many runs of one design. gates: as the first run had them; edges: shape (runs, gates), of each gate's interval the end
+    that has to clear the limit; passed: shape (runs, gates). go, no_go: shape (runs,).
+    """
+
+    gates: tuple[Gate, ...]
+    edges: Floats
+    passed: NDArray[np.bool_]
+    go: NDArray[np.bool_]
+    no_go: NDArray[np.bool_]
+
+
+def simulate(
+    design: Design,
+    policy: PolicySpec,
+    expected: Mapping[str, Expected],
+    *,
+    runs: int,
+    seed: int = 0,
+    gain: float = 0.05,
+    loss: float = 0.0,
+    level: float | None = None,
+) -> Simulated:
+    """Simulate so many runs. gain: of tuned on targets; loss: on everything that must be kept, 0 for equal models.
+
+    level: of the intervals, where that is not the policy's.
+    """
+    found = [
+        decided(design, policy, expected, np.random.default_rng([seed, run]), gain=gain, loss=loss, level=level)
+        for run in range(runs)
+    ]
+    gates = found[0].gates
+    return Simulated(
+        gates,
+        edges=np.array([[_edge(gate) for gate in one.gates] for one in found]),
+        passed=np.array([[gate.verdict == "pass" for gate in one.gates] for one in found]),
+        go=np.array([one.outcome == "go" for one in found]),
+        no_go=np.array([one.outcome == "no_go" for one in found]),
+    )
+
+
+def decided(
+    design: Design,
+    policy: PolicySpec,
+    expected: Mapping[str, Expected],
+    rng: np.random.Generator,
+    *,
+    gain: float = 0.05,
+    loss: float = 0.0,
+    level: float | None = None,
+) -> Decision:
+    """One simulated run's decision. A suite whose scores have no bounds and no known spread is left out."""
+    drawn = {
+        suite.record.name: drawn_scores(suite, expected[suite.record.name], rng, gain=gain, loss=loss)
+        for suite in design.suites
+        if is_planned(suite, expected)
+    }
+    return decide(comparison_of(design, drawn, policy, rng, level=level), policy)
+
+
+def is_planned(suite: PlannedSuite, expected: Mapping[str, Expected]) -> bool:
+    """Whether anything is known of how far its scores spread."""
+    return suite.bounded or expected[suite.record.name].spread is not None
+
+
+def drawn_scores(
+    suite: PlannedSuite, expected: Expected, rng: np.random.Generator, *, gain: float, loss: float
+) -> list[Scores]:
+    """Scores of one suite, a task at a time, whose true differences are `gain` on targets and -`loss` elsewhere.
+
+    A retained item answered by several samples is settled, open (either answer a coin's toss), or differs for good; guards
+    count events at the expected rate; within a cluster differences are shared as often as the correlation says.
+    """
+    found: list[Scores] = []
+    shared: dict[int, int] = {}
+    for n, groups in zip(suite.tasks, suite.groups, strict=True):
+        if not suite.bounded:
+            base, tuned = np.zeros(n), rng.normal(loss, expected.spread or 0.0, n)
+        elif suite.record.role == "guard":
+            base, tuned = _guard(n, expected, loss, rng)
+        else:
+            effect = gain if suite.record.role == "target" else -loss
+            if suite.samples > 1:
+                base, tuned = _sampled(n, expected, effect, suite.samples, rng)
+            else:
+                base, tuned = _single(n, expected, effect, groups, shared, rng)
+        if expected.missing:
+            tuned = np.where(rng.random(n) < expected.missing, np.nan, tuned)
+        found.append(Scores(base, tuned, groups))
+    return found
+
+
+def comparison_of(
+    design: Design,
+    drawn: Mapping[str, Sequence[Scores]],
+    policy: PolicySpec,
+    rng: np.random.Generator,
+    *,
+    level: float | None = None,
+) -> Comparison:
+    """The comparison of drawn scores: suites, pools, the pooled tax and gain, and what judges make of equal answers."""
+    level = policy.level if level is None else level
+    by_name = {suite.record.name: suite for suite in design.suites if suite.record.name in drawn}
+    suites = tuple(_result(suite, drawn[name], level) for name, suite in by_name.items())
+    pools = []
+    for name, members in policy.pools.items():
+        mine = [by_name[member] for member in members if member in by_name]
+        if mine:
+            pools.append(_pool(name, mine, [part for one in mine for part in drawn[one.record.name]], level))
+    found = Comparison(
+        base="base",
+        tuned="tuned",
+        level=level,
+        suites=suites,
+        pools=tuple(pools),
+        tax=_weighted(suites, level, "retain"),
+        gain=_weighted(suites, level, "target"),
+        judges=tuple(_judged(judge, level, rng) for judge in design.judges),
+        n=sum(suite.n for suite in suites if not suite.advisory),
+        # What is missing widens the intervals; whether it is more than allowed is not the plan's question.
+        missing=0,
+    )
+    # Over the model in use now a candidate is assumed to differ as it does over base.
+    return replace(found, against_incumbent=found)
+
+
+def _single(
+    n: int,
+    expected: Expected,
+    effect: float,
+    groups: NDArray[np.intp] | None,
+    shared: dict[int, int],
+    rng: np.random.Generator,
+) -> tuple[Floats, Floats]:
+    """One answer an item of each model: the difference is -size, 0 or +size."""
+    size = expected.size
+    q = min(1.0, max(expected.discordance, abs(effect) / size))
+    up, down = (q + effect / size) / 2, (q - effect / size) / 2
+    d = _steps(rng.random(n), up, down)
+    if groups is not None:
+        numbers = np.unique(groups)
+        for number, step in zip(numbers.tolist(), _steps(rng.random(numbers.size), up, down).tolist(), strict=True):
+            shared.setdefault(number, step)
+        together = np.array([shared[number] for number in numbers.tolist()])[np.searchsorted(numbers, groups)]
+        d = np.where(rng.random(n) < np.sqrt(expected.correlation), together, d)
+    return np.where(d > 0, 1 - size, 1.0), np.where(d < 0, 1 - size, 1.0)
+
+
+def _steps(drawn: Floats, up: float, down: float) -> NDArray[np.intp]:
+    return np.where(drawn < up, 1, np.where(drawn < up + down, -1, 0))
+
+
+def _sampled(
+    n: int, expected: Expected, effect: float, samples: int, rng: np.random.Generator
+) -> tuple[Floats, Floats]:
+    """The mean of several samples of each model."""
+    lasting = min(1.0, max(expected.lasting * expected.discordance, abs(effect)))
+    open_ = min(1 - lasting, 2 * max(0.0, expected.discordance - lasting))
+    kind = rng.random(n)
+    base, tuned = np.ones(n), np.ones(n)
+    up = (lasting + effect) / 2
+    base[kind < up] = 0
+    tuned[(kind >= up) & (kind < lasting)] = 0
+    tossed = (kind >= lasting) & (kind < lasting + open_)
+    for arm in (base, tuned):
+        arm[tossed] = rng.binomial(samples, 0.5, size=int(tossed.sum())) / samples
+    return base, tuned
+
+
+def _guard(n: int, expected: Expected, rise: float, rng: np.random.Generator) -> tuple[Floats, Floats]:
+    """Both models show the behaviour at about the expected rate, on different items as far as the discordance goes."""
+    rate = expected.rate
+    differing = min(expected.discordance, 2 * rate * (1 - rate))
+    kind = rng.random(n)
+    base = kind < rate
+    tuned = (kind >= differing / 2) & (kind < rate + differing / 2 + rise)
+    return base.astype(float), tuned.astype(float)
+
+
+# --- scores -> results ---
+
+
+@functools.lru_cache(maxsize=100_000)
+def _tango(regressed: int, fixed: int, n: int, level: float) -> Estimate:
+    return tango_interval(regressed, fixed, n, level=level)
+
+
+def difference(parts: Sequence[Scores], level: float, *, binary: bool, bounded: bool) -> Estimate:
+    """The paired difference over all these items, by the method that a run would use."""
+    base, tuned = (np.concatenate([getattr(one, arm) for one in parts]) for arm in ("base", "tuned"))
+    groups = _all_groups(parts)
+    if binary and groups is None and not np.isnan(tuned).any():
+        d = tuned - base
+        return _tango(int((d < 0).sum()), int((d > 0).sum()), d.size, level)
+    return widened_difference(base, tuned, groups, level=level, binary=binary, bounded=bounded)
+
+
+def _all_groups(parts: Sequence[Scores]) -> NDArray[np.intp] | None:
+    """Cluster numbers over several tasks; items of a task without clusters get one each."""
+    if all(one.groups is None for one in parts):
+        return None
+    found, free = [], -1
+    for one in parts:
+        if one.groups is not None:
+            found.append(one.groups)
+        else:
+            found.append(np.arange(free, free - one.base.size, -1))
+            free -= one.base.size
+    return np.concatenate(found)
+
+
+def _result(suite: PlannedSuite, parts: Sequence[Scores], level: float) -> SuiteResult:
+    record = suite.record
+
+    def of(some: Sequence[Scores]) -> Estimate:
+        return difference(some, level, binary=suite.binary, bounded=suite.bounded)
+
+    delta = macro_average([of([one]) for one in parts], level=level) if record.aggregate == "macro" else of(parts)
+    tuned = np.concatenate([one.tuned for one in parts])
+    return SuiteResult(
+        name=record.name,
+        metric=record.tasks[0].metric if record.tasks else "",
+        n=int((~np.isnan(tuned)).sum()),
+        missing=int(np.isnan(tuned).sum()),
+        base=0.0,
+        tuned=0.0,
+        delta=delta,
+        regressed=0,
+        fixed=0,
+        kept=0,
+        both_wrong=0,
+        causes={},
+        bounded=suite.bounded,
+        role=record.role,
+        margin=record.margin,
+        weight=record.weight,
+        guard=record.guard,
+        advisory=record.advisory,
+        rate=_own_rate(parts, level, binary=suite.binary) if record.role == "guard" and suite.bounded else None,
+    )
+
+
+def _pool(name: str, suites: Sequence[PlannedSuite], parts: Sequence[Scores], level: float) -> SuiteResult:
+    binary = all(one.binary for one in suites)
+    first = _result(suites[0], parts[: len(suites[0].tasks)], level)
+    delta = difference(_apart(parts, suites), level, binary=binary, bounded=suites[0].bounded)
+    rate = _own_rate(parts, level, binary=binary) if first.rate is not None else None
+    return replace(first, name=name, n=sum(one.n for one in suites), delta=delta, rate=rate)
+
+
+def _apart(parts: Sequence[Scores], suites: Sequence[PlannedSuite]) -> list[Scores]:
+    """Clusters of different suites are different clusters, whatever their numbers."""
+    found, place = [], 0
+    for turn, suite in enumerate(suites):
+        for one in parts[place : place + len(suite.tasks)]:
+            groups = None if one.groups is None else one.groups + turn * 10**12
+            found.append(Scores(one.base, one.tuned, groups))
+        place += len(suite.tasks)
+    return found
+
+
+def _own_rate(parts: Sequence[Scores], level: float, *, binary: bool) -> Estimate:
+    tuned, groups = np.concatenate([one.tuned for one in parts]), _all_groups(parts)
+    if not binary or groups is not None:
+        return widened_difference(np.zeros_like(tuned), tuned, groups, level=level, binary=False)
+    answered = tuned[~np.isnan(tuned)]
+    return clopper_pearson(int(answered.sum()), answered.size, level=level)
+
+
+def _judged(judge: PlannedJudge, level: float, rng: np.random.Generator) -> JudgeResult:
+    """What a judge with a passed exam makes of answers that are as good as each other."""
+    step = _steps(rng.random(judge.prompts), (1 - _TIES) / 2, (1 - _TIES) / 2)
+    values = 0.5 + step / 2
+    estimate = paired_difference(np.zeros_like(values), values, level=level)
+    return JudgeResult(judge.name, judge.prompts, 0, estimate, exam="passed")
+
+
+def _weighted(suites: Sequence[SuiteResult], level: float, role: Role) -> Estimate | None:
+    mine = [suite for suite in suites if suite.role == role and not suite.advisory]
+    sign = -1 if role == "retain" else 1
+    return pooled([one.delta for one in mine], [one.weight for one in mine], level=level, sign=sign)
+
+
+def _edge(gate: Gate) -> float:
+    """The end of the interval that has to clear the limit; NaN without an interval."""
+    end = gate.estimate.low if gate.side == "above" else gate.estimate.high
+    return float("nan") if end is None else end
