@@ -12,6 +12,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from evalkit import cli_import, cli_init, cli_labels, cli_plan, cli_rank, cli_suites, cli_sweep
+from evalkit.cli_options import (
+    Base,
+    Incumbent,
+    Json,
+    Judge,
+    Limit,
+    Policy,
+    Seed,
+    Suites,
+    Tuned,
+    Unsandboxed,
+    waive_sandbox,
+)
 from evalkit.interrupted import INTERRUPTED as INTERRUPTED
 from evalkit.interrupted import resumable
 from evalkit.types import EngineError, InputError, RunError
@@ -40,40 +53,6 @@ app = typer.Typer(
     epilog=_EXIT_CODES,
 )
 
-Suites = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--suite",
-        "-s",
-        metavar="NAME|PATH",
-        help="What to ask: a built-in suite (see: evalkit suites) or a YAML file. Repeat for several. "
-        "Default: the evalkit.yaml beside BASE, else `quick`.",
-    ),
-]
-Policy = Annotated[
-    Path | None,
-    typer.Option(
-        "--policy",
-        "-p",
-        metavar="PATH",
-        help="The written rule: margins, maximal tax, level. Default: the evalkit.yaml beside BASE, else the default policy.",
-    ),
-]
-Limit = Annotated[
-    int | None,
-    typer.Option("--limit", "-n", min=1, metavar="N", help="Only a seeded random sample of N items of each task."),
-]
-Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of the order in which items are drawn.")]
-Unsandboxed = Annotated[
-    bool,
-    typer.Option(
-        "--allow-unsandboxed-code",
-        help="Run programs that a model wrote (`score: code`) even where there is no bubblewrap to hold them; they then "
-        "can do whatever you can. The environment variable EVALKIT_ALLOW_UNSANDBOXED_CODE=1 says the same.",
-    ),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON to stdout instead of tables.")]
-
 
 def _version(wanted: bool) -> None:
     if wanted:
@@ -94,28 +73,11 @@ def _options(
 
 @app.command(epilog=_EXIT_CODES)
 def compare(
-    base: Annotated[Path, typer.Argument(metavar="BASE", help="The model file (YAML) of the base.")],
-    tuned: Annotated[Path, typer.Argument(metavar="TUNED", help="The model file (YAML) of the tuned candidate.")],
+    base: Base,
+    tuned: Tuned,
     suite: Suites = None,
-    judge: Annotated[
-        str | None,
-        typer.Option(
-            "--judge",
-            "-j",
-            metavar="NAME|PATH",
-            help="Who compares the answers: a built-in judge (see: evalkit judges), a YAML file, or `none`. Advisory "
-            "until it has passed an exam.",
-        ),
-    ] = None,
-    incumbent: Annotated[
-        Path | None,
-        typer.Option(
-            "--incumbent",
-            metavar="PATH",
-            help="The model file of what is in use now, for gates (`retain: {against: incumbent}` in the policy) and judges that "
-            "are held against it: beating a raw base proves little. It answers only what they read.",
-        ),
-    ] = None,
+    judge: Judge = None,
+    incumbent: Incumbent = None,
     policy: Policy = None,
     train_data: Annotated[
         list[str] | None,
@@ -177,7 +139,7 @@ def compare(
     from evalkit.api import run_comparison
     from evalkit.report.progress import LiveProgress
 
-    _waive_sandbox(allow_unsandboxed_code)
+    waive_sandbox(allow_unsandboxed_code)
     folder = out or _new_folder(base, tuned)
     with resumable(), LiveProgress() as progress:
         run = run_comparison(
@@ -252,7 +214,7 @@ def run(
     from evalkit.report.progress import LiveProgress
     from evalkit.report.single import print_samples, print_scores
 
-    _waive_sandbox(allow_unsandboxed_code)
+    waive_sandbox(allow_unsandboxed_code)
     with resumable(), LiveProgress() as progress:
         samples = run_one(model, suites=suite, ids=id_ or (), limit=limit, seed=seed, progress=progress)
     if json:
@@ -279,14 +241,6 @@ def judges(json: Json = False) -> None:
     from evalkit.report.listing import print_judges
 
     print_judges([find_judge(name) for name in builtin_names("judges")], json=json)
-
-
-def _waive_sandbox(waived: bool) -> None:
-    """Through the environment, so that it reaches a scorer wherever it runs."""
-    from evalkit.scorers.sandbox import ALLOW
-
-    if waived:
-        os.environ[ALLOW] = "1"
 
 
 def _new_folder(base: Path, tuned: Path) -> Path:

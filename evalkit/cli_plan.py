@@ -7,29 +7,20 @@ from typing import Annotated
 
 import typer
 
+from evalkit.cli_options import Base, Incumbent, Json, Judge, Limit, Policy, Suites, Tuned
 from evalkit.interrupted import resumable
 
 DECIDES, MAY_NOT = 0, 3
 
 
 def plan(
-    base: Annotated[Path, typer.Argument(metavar="BASE", help="The model file (YAML) of the base.")],
-    tuned: Annotated[Path, typer.Argument(metavar="TUNED", help="The model file (YAML) of the tuned candidate.")],
-    suite: Annotated[
-        list[str] | None, typer.Option("--suite", "-s", metavar="NAME|PATH", help="As for compare. Repeat for several.")
-    ] = None,
-    judge: Annotated[
-        str | None, typer.Option("--judge", "-j", metavar="NAME|PATH", help="As for compare; `none` for none.")
-    ] = None,
-    policy: Annotated[
-        Path | None, typer.Option("--policy", "-p", metavar="PATH", help="As for compare: the written rule.")
-    ] = None,
-    incumbent: Annotated[
-        Path | None, typer.Option("--incumbent", metavar="PATH", help="As for compare: the model in use now.")
-    ] = None,
-    limit: Annotated[
-        int | None, typer.Option("--limit", "-n", min=1, metavar="N", help="As for compare: N items of each task.")
-    ] = None,
+    base: Base,
+    tuned: Tuned,
+    suite: Suites = None,
+    judge: Judge = None,
+    incumbent: Incumbent = None,
+    policy: Policy = None,
+    limit: Limit = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the draw and of the simulation.")] = 0,
     pilot: Annotated[
         Path | None,
@@ -83,7 +74,7 @@ def plan(
             "0: ask nothing.",
         ),
     ] = 4,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON to stdout instead of tables.")] = False,
+    json: Json = False,
 ) -> None:
     """Can `compare` decide, with these suites under this policy? If not, what would help? And what does it take?
 

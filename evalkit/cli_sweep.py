@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from evalkit.cli_options import Base, Incumbent, Judge, Limit, Policy, Suites, Unsandboxed
 from evalkit.interrupted import resumable
 
 if TYPE_CHECKING:
@@ -19,43 +20,17 @@ EPILOG = """
 
 
 def sweep(
-    base: Annotated[Path, typer.Argument(metavar="BASE", help="The model file (YAML) of the base.")],
+    base: Base,
     candidates: Annotated[
         list[Path],
         typer.Argument(
             metavar="CANDIDATE...", help="The model files (YAML) of the candidates: checkpoints, adapters, merges."
         ),
     ],
-    suite: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--suite",
-            "-s",
-            metavar="NAME|PATH",
-            help="What to ask: a built-in suite (see: evalkit suites) or a YAML file. Repeat for several. "
-            "Default: the evalkit.yaml beside BASE, else `quick`.",
-        ),
-    ] = None,
-    judge: Annotated[
-        str | None,
-        typer.Option(
-            "--judge",
-            "-j",
-            metavar="NAME|PATH",
-            help="Who compares the answers: a built-in judge (see: evalkit judges), a YAML file, or `none`. Advisory "
-            "until it has passed an exam.",
-        ),
-    ] = None,
-    policy: Annotated[
-        Path | None,
-        typer.Option(
-            "--policy",
-            "-p",
-            metavar="PATH",
-            help="The written rule: margins, maximal tax, level. Default: the evalkit.yaml beside BASE, else the default "
-            "policy.",
-        ),
-    ] = None,
+    suite: Suites = None,
+    judge: Judge = None,
+    incumbent: Incumbent = None,
+    policy: Policy = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -66,10 +41,7 @@ def sweep(
             "runs/sweep-BASE-TIME. Name the same DIR again to go on with an interrupted sweep.",
         ),
     ] = None,
-    limit: Annotated[
-        int | None,
-        typer.Option("--limit", "-n", min=1, metavar="N", help="Only a seeded random sample of N items of each task."),
-    ] = None,
+    limit: Limit = None,
     seed: Annotated[
         int, typer.Option("--seed", min=0, help="Seed of the order in which items are drawn, and of what is held out.")
     ] = 0,
@@ -91,14 +63,7 @@ def sweep(
             "every candidate.",
         ),
     ] = False,
-    allow_unsandboxed_code: Annotated[
-        bool,
-        typer.Option(
-            "--allow-unsandboxed-code",
-            help="Run programs that a model wrote (`score: code`) even where there is no bubblewrap to hold them; they "
-            "then can do whatever you can.",
-        ),
-    ] = False,
+    allow_unsandboxed_code: Unsandboxed = False,
     json: Annotated[bool, typer.Option("--json", help="Print sweep.json to stdout instead of a table.")] = False,
 ) -> None:
     """Compare several candidates with one BASE, and put them side by side.
@@ -113,15 +78,12 @@ def sweep(
     --limit some are left, and the command that asks them is printed at the end.
     """
     import datetime
-    import os
 
     from evalkit.report.progress import LiveProgress
     from evalkit.report.sweep import print_sweep, sweep_json, write_sweep
-    from evalkit.scorers.sandbox import ALLOW
     from evalkit.sweeping import run_sweep
 
-    if allow_unsandboxed_code:
-        os.environ[ALLOW] = "1"
+    waive_sandbox(allow_unsandboxed_code)
     folder = out or Path("runs") / f"sweep-{base.stem}-{datetime.datetime.now():%Y%m%d-%H%M%S}"
     with resumable(), LiveProgress() as progress:
         swept = run_sweep(
@@ -131,6 +93,7 @@ def sweep(
             judge=judge,
             policy=policy,
             out=folder,
+            incumbent=incumbent,
             limit=limit,
             seed=seed,
             hold_out=hold_out,

@@ -104,9 +104,9 @@ def told(looked: Looked) -> str:
     where = f"look {looked.look} of {looked.looks}, after {looked.asked:,} of {looked.planned:,} items"
     if looked.stopped == "futile":
         return f"stopped at {where}: going on would hardly have decided it (chance below {100 * (looked.futility or 0):g} %)"
-    if looked.look < looked.looks:
+    if looked.stopped == "decided":
         return f"decided at {where}; the others were not asked"
-    return f"decided at the last look, {looked.look} of {looked.looks}"
+    return f"all {looked.looks} looks were taken"
 
 
 def look_line(decision: Decision, looked: Looked) -> str:

@@ -15,7 +15,7 @@ from evalkit.api import Run, check_writable, run_comparison
 from evalkit.cache import cache_folder
 from evalkit.config import JudgeSpec, ModelSpec, PolicySpec, SuiteSpec
 from evalkit.contamination.arms import training_files
-from evalkit.inputs import Inputs, check_incumbent, model_spec
+from evalkit.inputs import Inputs, Terms, check_incumbent, model_spec, over_incumbent
 from evalkit.records import samples_frame
 from evalkit.schedule import Schedule
 from evalkit.scorers.code import check_programs
@@ -37,6 +37,7 @@ def run_sweep(
     judge: str | JudgeSpec | None = None,
     policy: str | Path | PolicySpec | None = None,
     out: str | Path,
+    incumbent: str | Path | ModelSpec | None = None,
     limit: int | None = None,
     seed: int = 0,
     hold_out: float = 0.0,
@@ -47,7 +48,7 @@ def run_sweep(
     is written.
 
     What is None comes from an `evalkit.yaml` beside base, as for `compare`. hold_out: the share of every task's items that
-    no candidate is asked, kept for confirming the best. probes: as of `compare`; they start base's engine for every
+    no candidate is asked, kept for confirming the best. incumbent: as of `compare`. probes: as of `compare`; they start base's engine for every
     candidate again, since base reads what each one wrote.
 
     Raises InputError for whatever is wrong in any file before the first engine starts. A candidate whose run breaks off
@@ -58,7 +59,10 @@ def run_sweep(
     folder = Path(out)
     base_spec, specs = _read(base, candidates)
     inputs = Inputs.read(base_spec, suites, judge, policy)
-    check_incumbent(inputs.readers, None)
+    gated = over_incumbent(inputs.policy, {suite.name: Terms.of(suite) for suite in inputs.suites})
+    check_incumbent(inputs.readers, incumbent, gated)
+    if incumbent is not None:
+        incumbent = model_spec(incumbent)
     check_programs(inputs.suites)
     check_writable(folder)
     _check_models(base_spec, specs, inputs)
@@ -78,6 +82,7 @@ def run_sweep(
                 judge=judge,
                 policy=policy,
                 out=where,
+                incumbent=incumbent,
                 limit=limit,
                 seed=seed,
                 probes=probes,

@@ -201,3 +201,22 @@ def _choice_tasks_of_quick(folder: Path) -> str:
     path = folder / "choices.yaml"
     path.write_text(json.dumps({"name": "choices", "tasks": tasks}))  # JSON is YAML
     return str(path)
+
+
+def test_a_sequential_run_stops_when_it_is_decided_and_what_it_asked_is_what_a_whole_run_asks(folder):
+    """Engines are loaded in turns; the answers of the prefix are those of a run that asks everything; base again is base."""
+    policy = {"tax": {"max": 0.6}, "retain": {"margin": 0.6}}
+    (folder / "lax.yaml").write_text(json.dumps(policy))
+    part = finish(folder, "part", folder / "cache-a", "--policy", "lax.yaml", "--sequential", "--aa", "3")
+    looked = part.manifest.sequential
+    assert looked is not None and (looked.stopped, looked.planned) == ("decided", 60)
+    assert looked.look < 5 and part.decision.outcome in ("go", "no_go")
+    assert part.comparison.n == looked.asked < 60 and part.comparison.missing == 0
+    asked = {"base": looked.asked, "tuned": looked.asked, "base-again": 6}
+    assert part.samples["arm"].value_counts().to_dict() == asked
+    noise = part.comparison.noise
+    assert noise is not None and (noise.asked, noise.answers, noise.flip_rate.value) == (3, 6, 0)
+    whole = finish(folder, "whole", folder / "cache-b", "--policy", "lax.yaml")
+    both = part.samples.merge(whole.samples, on=["suite", "task", "id", "arm", "sample"])
+    assert len(both) == 2 * looked.asked
+    assert (both["text_x"] == both["text_y"]).all() and (both["value_x"] == both["value_y"]).all()
