@@ -280,7 +280,7 @@ def run_comparison(
 
     with Journal(cache_folder() / "journal.sqlite") as journal:
         beside = inputs.probes if probes else None
-        again = first_of_each_task(items, aa or 0)
+        again = first_of_each_task(stages[0], aa or 0)
         collected = schedule.collect(
             inputs.suites,
             items,

@@ -101,6 +101,7 @@ def compare_records(
     failures = (
         samples.loc[samples["failure"].notna() & (samples["suite"] != PROBES), "failure"].astype(str).value_counts()
     )
+    over = _over_incumbent(everything, verdicts, manifest, over_incumbent, level, pools or {})
     return Comparison(
         base=manifest.base.name,
         tuned=manifest.tuned.name,
@@ -114,13 +115,18 @@ def compare_records(
         n=sum(suite.n for suite in suites if not suite.advisory),
         missing=sum(suite.missing for suite in suites if not suite.advisory),
         failures={str(kind): int(count) for kind, count in failures.items()},
-        cautions=(*manifest.cautions, *_overlap_cautions(suites), *_saturated(suites)),
+        cautions=(
+            *manifest.cautions,
+            *_overlap_cautions(suites),
+            *_saturated(suites),
+            *(over.cautions if over else ()),
+        ),
         test_time=at_test_time(samples, manifest, level=level) if describe else (),
         drift=measure_drift(samples, manifest.suites, level=level, seed=manifest.seed) if describe else (),
         worst_tax=_worst(suites, level),
         losses_found=_losses_found(suites, paired, manifest, level),
         unchanged=unchanged(samples, manifest),
-        against_incumbent=_over_incumbent(everything, verdicts, manifest, over_incumbent, level, pools or {}),
+        against_incumbent=over,
     )
 
 
@@ -154,7 +160,20 @@ def _over_incumbent(
     whole = {
         role: {one.name for one in manifest.suites if one.role == role} <= set(suites) for role in ("retain", "target")
     }
-    return replace(found, tax=found.tax if whole["retain"] else None, gain=found.gain if whole["target"] else None)
+    return replace(
+        found,
+        suites=tuple(replace(suite, cautions=_of_incumbent(suite.cautions)) for suite in found.suites),
+        tax=found.tax if whole["retain"] else None,
+        worst_tax=found.worst_tax if whole["retain"] else None,
+        gain=found.gain if whole["target"] else None,
+        unchanged=replace(found.unchanged, against=INCUMBENT) if found.unchanged else None,
+        cautions=_of_incumbent(found.cautions),
+    )
+
+
+def _of_incumbent(cautions: Sequence[str]) -> tuple[str, ...]:
+    """Cautions that name the two models' scores, with the incumbent by its name."""
+    return tuple(one.replace(" (base ", " (incumbent ").replace("; base ", "; incumbent ") for one in cautions)
 
 
 def _sampled(record: SuiteRecord, samples: pd.DataFrame) -> SuiteRecord:

@@ -48,8 +48,9 @@ def decide(comparison: Comparison, policy: PolicySpec) -> Decision:
     elif required and complete and all(gate.verdict == "pass" for gate in required):
         outcome = "go"
     reasons = tuple(_reasons(comparison, policy, required, complete))
-    alike, cautions = comparison.unchanged, tuple(_turned(gates, comparison, policy))
-    if alike is not None:
+    cautions = tuple(_turned(gates, comparison, policy))
+    sides = (comparison.over(side) for side in ("base", INCUMBENT))
+    for alike in (side.unchanged for side in sides if side is not None and side.unchanged is not None):
         cautions = (alike.words, *cautions)
         if not alike.same_weights and outcome == "go":
             # An adapter that was not applied passes every gate: it is base.

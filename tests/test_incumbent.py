@@ -182,7 +182,8 @@ def test_a_stored_run_can_be_held_against_an_incumbent_only_if_it_answered_every
         api.load(tmp_path / "some", policy=strict)
     whole = run(suite(n=30), out=tmp_path / "whole", **RETAIN)
     again = api.load(tmp_path / "whole")
-    assert again.decision == whole.decision and again.comparison == whole.comparison
+    assert again.decision == whole.decision
+    assert again.comparison.against_incumbent == whole.comparison.against_incumbent
     relaxed = api.load(tmp_path / "whole", policy=PolicySpec.model_validate({"tax": {"max": 1.0}}))
     assert [gate.against for gate in relaxed.decision.gates] == ["base", "base"]
 
@@ -190,9 +191,9 @@ def test_a_stored_run_can_be_held_against_an_incumbent_only_if_it_answered_every
 def test_what_differs_between_tuned_and_the_incumbent_is_a_caution(fake, suite):
     fake.answer = answers(dict.fromkeys(RIGHT, 100))
     got = run(suite(n=30), **RETAIN)
-    assert any(
-        said == "tuned and the incumbent answered alike: every one of 30 answers is the same in incumbent and tuned"
-        for said in got.comparison.cautions
+    assert (
+        "s: both models are at the ceiling (incumbent 100.0 %, tuned 100.0 %): the suite cannot show a gain or a loss"
+        in got.comparison.cautions
     )
     plain = ModelRecord("m", "vllm", "m", "f", precision="bfloat16")
     half = dataclasses.replace(plain, precision="float16", reasoning=True, thinking_budget=9)
@@ -201,6 +202,26 @@ def test_what_differs_between_tuned_and_the_incumbent_is_a_caution(fake, suite):
         "tuned and the incumbent differ in precision: incumbent float16, tuned bfloat16",
     )
     assert reasoning_cautions(models, ())[0].startswith("incumbent has reasoning markers and tuned has none")
+
+
+def test_a_tuned_model_that_is_the_incumbent_gets_no_silent_go(fake, suite):
+    fake.answer = lambda r: f"{r.model} 42" if r.model == "base" else "42"
+    alike = "tuned and the incumbent answered alike: every one of 200 answers is the same in incumbent and tuned"
+    got = run(suite(), **RETAIN)
+    assert got.decision.cautions == (alike,) and got.decision.outcome == "inconclusive"
+    assert got.decision.reasons[0].startswith(alike)
+    same = run(suite(), incumbent=TUNED, **RETAIN).decision
+    assert same.cautions[0].startswith("tuned and the incumbent are the same weights") and same.outcome == "go"
+
+
+def test_in_a_run_with_looks_the_incumbent_is_asked_as_far_as_the_others(fake, suite):
+    fake.answer = answers({"base": 100, "tuned": 50, "incumbent": 100})
+    policy = PolicySpec.model_validate({"tax": {"max": 1.0}, **RETAIN})
+    got = api.run_comparison(BASE, TUNED, suites=[suite(n=500)], policy=policy, incumbent=PROD, sequential=True, aa=20)
+    asked = {arm: sum(r.model == arm and not r.replicate for r in fake.generated) for arm in RIGHT}
+    assert asked["incumbent"] == asked["base"] == asked["tuned"] < 500
+    assert got.decision.outcome == "no_go" and got.comparison.against_incumbent.missing == 0
+    assert (got.comparison.noise.suites[0].n, got.comparison.noise.suites[0].missing) == (20, 0)
 
 
 def test_every_surface_shows_what_is_held_against_the_incumbent(tmp_path):

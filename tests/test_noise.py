@@ -1,5 +1,6 @@
 """How much is noise: base asked again, what it is held beside, and that nothing else ever reads its second run."""
 
+import dataclasses
 import json
 import math
 
@@ -47,10 +48,19 @@ def test_the_first_items_of_each_task_are_asked_again_on_the_engine_that_is_up(f
     asked = {name: [one.example_id for one in again if one.suite == name] for name in "ab"}
     order = {name: [one.example_id for one in first if one.suite == name] for name in "ab"}
     assert asked == {"a": order["a"][:10][::-1], "b": order["b"][::-1]}, "last first, so that they share other batches"
-    assert fake.started == ["base", "tuned"] and {one.model for one in again} == {"base"}
+    assert fake.closed[:2] == ["base", "tuned"] and {one.model for one in again} == {"base"}
     fake.generated.clear()
     run(suite("a", n=30), suite("b", n=5), aa=12)
     assert len(fake.generated) == 2, "what was asked again is journalled too"
+
+
+def free_of_cost(value):
+    """What a judge cost depends on what is in the journal."""
+    return (
+        [dataclasses.replace(one, cost=None) for one in value]
+        if isinstance(value, tuple) and value and hasattr(value[0], "win_rate")
+        else value
+    )
 
 
 def test_nothing_that_decides_or_describes_reads_the_second_run(fake, suite):
@@ -60,9 +70,9 @@ def test_nothing_that_decides_or_describes_reads_the_second_run(fake, suite):
     plain, got = run(*suites, aa=None, **options), run(*suites, aa=60, **options)
     assert plain.comparison.noise is None and got.comparison.noise is not None
     for name in ("suites", "tax", "gain", "judges", "pools", "n", "missing", "failures", "test_time", "drift"):
-        assert getattr(got.comparison, name) == getattr(plain.comparison, name), name
+        assert free_of_cost(getattr(got.comparison, name)) == free_of_cost(getattr(plain.comparison, name)), name
     assert got.decision == plain.decision
-    assert of_both_arms(got.table).equals(of_both_arms(plain.table))
+    assert of_both_arms(got.table).to_pylist() == of_both_arms(plain.table).to_pylist()
     assert got.table.num_rows == plain.table.num_rows + 120
     assert got.verdicts.equals(plain.verdicts)
 
@@ -120,7 +130,7 @@ def test_a_shift_between_two_runs_of_base_is_a_caution(fake, suite):
 
 def test_as_many_flips_without_training_as_with_it_are_a_caution(fake, suite):
     fake.answer = lambda r: unsteady(r, again=(0, 1), tuned=(1, 2))
-    cautions = run(suite(n=200), aa=100).comparison.cautions
+    cautions = run(suite(n=100), aa=100).comparison.cautions
     assert any("flips 20 of 100 items against itself, and tuned 20" in said for said in cautions)
 
 
@@ -158,7 +168,7 @@ def test_recorded_answers_cannot_be_asked_again(suite):
 
 def test_a_stored_run_shows_its_noise_again_on_every_surface(fake, suite, tmp_path):
     fake.answer = unsteady
-    got = run(suite(n=200), aa=100, out=tmp_path / "run")
+    got = run(suite(n=100), aa=100, out=tmp_path / "run")
     assert api.load(tmp_path / "run").comparison == got.comparison
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())["noise_floor"]
     assert (summary["asked"], summary["suites"][0]["n"], summary["suites"][0]["flips"]) == (100, 100, 20)

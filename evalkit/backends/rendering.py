@@ -201,7 +201,20 @@ class Renderer:
         # Tokenisation does not reach across a special token: what follows the last one decides, and in chat that is
         # the same few characters for every prompt.
         start = max((text.rfind(token) for token in self._special if token), default=-1)
-        return self._continue(text[max(start, 0) :], words)
+        tail = text[max(start, 0) :]
+        return self._continue(self._last_line(text, tail), words)
+
+    def _last_line(self, text: str, tail: str) -> str:
+        """The last line of `tail`, where its tokens alone are those it has within `text`; else all of `tail`.
+
+        What follows then reaches no further back: a merge across the line's start would have to pass through all its
+        tokens. Without this every option of a long prompt costs the prompt's tokenisation again.
+        """
+        line = tail[tail.rstrip().rfind("\n") + 1 :]
+        if line == tail or line[:1].isspace():
+            return tail
+        ids = self._encode(line)
+        return line if ids and self._encode(text)[-len(ids) :] == ids else tail
 
     def _option(self, text: str, option: str) -> tuple[int, ...]:
         spaced = self.format == "completion" and not (text[-1:].isspace() or option[:1].isspace())

@@ -69,7 +69,9 @@ def _line(suite: SuiteResult, name: str, gates: list[Gate]) -> Line:
 
 
 def _pooled(name: str, role: str, estimate: Estimate, gates: list[Gate]) -> Line:
-    return Line(name, role, "", "", "", estimate, "", combined(gates), _word(gates), pooled=True)
+    return Line(
+        name, role, "", "", "", estimate, "", combined(gates), _word(gates) if name == "pooled tax" else "", pooled=True
+    )
 
 
 def _word(gates: list[Gate]) -> str:

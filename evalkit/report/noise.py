@@ -81,25 +81,25 @@ def _line(suite: SuiteNoise, whole: Estimate | None) -> Line:
     answers = NOTHING
     if suite.answers:
         differ = f"{count(suite.answers_differ)} of {count(suite.answers)}"
-        answers = "none: deterministic here" if suite.deterministic else differ
+        answers = "deterministic here" if suite.deterministic else differ
     return Line(
         name=suite.name,
         n=count(suite.n),
         answers=answers,
-        flips=_flips(suite.flips, suite.flip_rate),
-        tuned_flips=_flips(suite.tuned_flips, suite.tuned_flip_rate),
+        flips=_flips(suite.flip_rate),
+        tuned_flips=_flips(suite.tuned_flip_rate),
         delta=difference(suite.delta, suite.unit),
         floor=_floor(suite),
         measured=pp(whole.value, suite.unit) if whole else NOTHING,
         beyond=_beyond(suite, whole),
         deterministic=suite.deterministic,
         missing=suite.missing,
-        basis=f"n = {count(suite.n)}" + (f", {suite.delta.method}" if suite.delta else ""),
+        basis=f"{count(suite.flips)} flips, n = {count(suite.n)}" + (f", {suite.delta.method}" if suite.delta else ""),
     )
 
 
-def _flips(flips: int, share: Estimate | None) -> str:
-    return NOTHING if share is None else f"{count(flips)}, {rate(share)}"
+def _flips(share: Estimate | None) -> str:
+    return NOTHING if share is None else rate(share)
 
 
 def _floor(suite: SuiteNoise) -> str:
@@ -109,7 +109,7 @@ def _floor(suite: SuiteNoise) -> str:
 
 
 def _beyond(suite: SuiteNoise, whole: Estimate | None) -> str:
-    if whole is None or suite.floor is None or not math.isfinite(whole.value):
+    if whole is None or suite.floor is None or not math.isfinite(whole.value) or not whole.value:
         return ""
     return "beyond" if abs(whole.value) > suite.floor else "within"
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from evalkit.report.charts import NARROW, WIDE, Row, forest, plane, span
 from evalkit.report.numbers import amount, bare_difference, count, difference, interval, pp, signed
-from evalkit.report.summary import combined, gates_of, pool_gates, tax_gates, verdict_word
+from evalkit.report.summary import combined, gates_of, pool_gates, tax_gates
 from evalkit.report.view import samples_link
 from evalkit.report.words import ROLES, VERDICTS, gate_numbers, worst_first
-from evalkit.types import Comparison, Decision, Estimate, Gate, Role, SuiteResult
+from evalkit.types import INCUMBENT, Comparison, Decision, Estimate, Gate, GateVerdict, Role, SuiteResult
 
 _DIRECTIONS: dict[Role, str] = {
     "target": "\u2190 loss\u2003tuned \u2212 base (pp)\u2003gain \u2192",
@@ -117,7 +117,7 @@ def _row(suite: SuiteResult, decision: Decision) -> Row:
         low=suite.delta.low,
         high=suite.delta.high,
         numbers=numbers,
-        word=verdict_word(suite.name, decision),
+        word=_word(gates_of(suite.name, decision, INCUMBENT), verdict),
         verdict=verdict,
         title=title,
         href=samples_link(suite=suite.name),
@@ -137,7 +137,7 @@ def _pool_row(pool: SuiteResult, decision: Decision) -> Row:
         low=pool.delta.low,
         high=pool.delta.high,
         numbers=bare_difference(pool.delta, pool.unit),
-        word=VERDICTS[verdict] if verdict else "no gate",
+        word=_word(pool_gates(pool.name, decision, INCUMBENT), verdict),
         verdict=verdict,
         title=f"pool {pool.name}: {difference(pool.delta, pool.unit)}, n = {count(pool.n)}",
         href="#suites",
@@ -160,7 +160,7 @@ def _tax_row(tax: Estimate, decision: Decision) -> Row:
         low=None if tax.high is None else -tax.high,
         high=None if tax.low is None else -tax.low,
         numbers=f"tax {_tax_text(tax.value)} {between}",
-        word=VERDICTS[verdict] if verdict else "no gate",
+        word=_word(tax_gates(decision, INCUMBENT), verdict),
         verdict=verdict,
         title=f"pooled tax {_tax_text(tax.value)} {between}, n = {count(tax.n)}; drawn as a change, so a tax lies left",
         href="#suites",
@@ -168,6 +168,11 @@ def _tax_row(tax: Estimate, decision: Decision) -> Row:
         decides=_decides(gates, decision),
         pooled=True,
     )
+
+
+def _word(elsewhere: list[Gate], verdict: GateVerdict | None) -> str:
+    """The verdict, or why there is none on this row. elsewhere: the gates that are held against the incumbent."""
+    return VERDICTS[verdict] if verdict else "see below" if elsewhere else "no gate"
 
 
 def _tax_text(value: float) -> str:

@@ -121,16 +121,22 @@ class Unchanged:
     """Every one of tuned's answers is base's own, to the letter. answers: how many were compared.
 
     adapter: tuned is an adapter on top of weights. same_weights: both arms have the same fingerprint: base against base.
+    against: whose answers they are, base's or the incumbent's.
     """
 
     answers: int
     adapter: bool
     same_weights: bool
+    against: Against = "base"
 
     @property
     def words(self) -> str:
         """What was seen, and what it means."""
-        alike = f"every one of {self.answers} answers is the same in base and tuned"
+        alike = f"every one of {self.answers} answers is the same in {self.against} and tuned"
+        if self.against != "base":
+            return (
+                f"tuned and the incumbent {'are the same weights' if self.same_weights else 'answered alike'}: {alike}"
+            )
         if self.same_weights:
             return f"both models are the same weights, and {alike}"
         return f"{'the adapter changed nothing' if self.adapter else 'the two models answered alike'}: {alike}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from evalkit.backends.quiet import quiet
@@ -10,7 +12,7 @@ from evalkit.types import Failure, InputError, Message, Request, Sampling
 
 with quiet():
     transformers = pytest.importorskip("transformers")
-    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors
+    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
 
 WORDS = [
@@ -155,6 +157,67 @@ def test_an_option_that_would_change_the_prompts_own_tokens_is_tokenised_alone()
 def test_a_longer_option_keeps_all_its_tokens():
     rendered = Renderer(tokenizer(CHATML)).render(request("Hi", options=("A X", "A B")))
     assert [words(ids) for ids in rendered.option_ids] == [["A", " X"], ["A", " B"]]
+
+
+def trained(*, words_apart: bool):
+    """A BPE tokenizer over bytes; words_apart: no token reaches across a word's start, as in most models of today."""
+    core = Tokenizer(models.BPE())
+    core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=words_apart)
+    core.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=600,
+        special_tokens=["</s>"],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    core.train_from_iterator(
+        ["Question: which one\nAnswer: A\n\nQuestion: a b\nAnswer: B\n\n" * 3, "one two\n\n three"], trainer
+    )
+    return PreTrainedTokenizerFast(tokenizer_object=core, eos_token="</s>")
+
+
+@pytest.mark.parametrize("words_apart", [True, False])
+def test_options_have_the_tokens_that_they_have_after_the_whole_prompt(words_apart):
+    made = trained(words_apart=words_apart)
+    renderer = Renderer(made)
+    draw = random.Random(1)
+    pieces = [
+        "Question: ",
+        "which",
+        " one",
+        "\n",
+        "\n\n",
+        " ",
+        "Answer:",
+        " A",
+        "B",
+        ":",
+        "two",
+        "  \n",
+        "é",
+        "\n three",
+    ]
+    for _ in range(400):
+        prompt = "".join(draw.choices(pieces, k=draw.randrange(1, 12)))
+        options = tuple("".join(draw.choices(pieces, k=2)).strip() or "A" for _ in range(3))
+        rendered = renderer.render(request(prompt, options=options))
+        alone = made.encode(rendered.text)
+        for option, ids in zip(options, rendered.option_ids, strict=True):
+            spaced = option if rendered.text[-1:].isspace() else f" {option}"
+            joined = made.encode(rendered.text + spaced)
+            kept = joined[: len(alone)] == alone
+            assert list(ids) == (joined[len(alone) :] if kept else made.encode(spaced)), (prompt, option)
+
+
+def test_a_long_prompt_is_tokenised_once_whatever_its_options():
+    made = trained(words_apart=True)
+    renderer, seen = Renderer(made), []
+    encode = made.encode
+    made.encode = lambda text, **more: seen.append(text) or encode(text, **more)
+    for number in range(3):
+        renderer.render(request("one two\n" * 50 + f"Question: {number}\nAnswer:", options=("A", "B", "C", "D")))
+    assert [len(text) > 100 for text in seen].count(True) == 3
+    assert len(seen) == 3 + len({"Answer:", "Answer: A", "Answer: B", "Answer: C", "Answer: D"})
 
 
 def test_a_prompt_that_leaves_no_room_for_an_answer_is_a_failure_that_says_by_how_much():
