@@ -560,11 +560,13 @@ def _decide(manifest: Manifest, policy: PolicySpec, table: pa.Table, folder: Pat
 
 
 def _with_cautions(run: Run, cautions: tuple[str, ...]) -> Run:
-    """The same with further cautions, which change no number."""
+    """The same with further cautions, which change no number. They stand where the stored run, loaded again, has them."""
+    known = len(run.manifest.cautions)
+    said = run.comparison.cautions
     return dataclasses.replace(
         run,
         manifest=dataclasses.replace(run.manifest, cautions=(*run.manifest.cautions, *cautions)),
-        comparison=dataclasses.replace(run.comparison, cautions=(*run.comparison.cautions, *cautions)),
+        comparison=dataclasses.replace(run.comparison, cautions=(*said[:known], *cautions, *said[known:])),
     )
 
 
