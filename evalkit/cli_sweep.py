@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from evalkit.cli_options import Base, Incumbent, Judge, Limit, Policy, Suites, Unsandboxed
+from evalkit.cli_options import Base, Incumbent, Judge, Limit, Policy, Suites, Unsandboxed, waive_sandbox
 from evalkit.interrupted import resumable
 
 if TYPE_CHECKING:

@@ -72,7 +72,7 @@ def run_sweep(
         step = step_of(spec)
         candidate = Candidate(spec.name, spec.file, None, step=step)
         where = folder / name
-        options = _options(suites, judge, policy, seed)
+        options = _options(suites, judge, policy, incumbent, seed)
         options += [*_flag("--limit", limit), *_flag("--hold-out", hold_out or None), *(["--probes"] if probes else [])]
         try:
             run = run_comparison(
@@ -102,7 +102,7 @@ def run_sweep(
             finished.append(_finished(spec, name, step, run))
     progress.phase("putting the candidates side by side")
     sweep = sweep_of(base_spec.name, finished, failed, rng=np.random.default_rng(seed))
-    confirm = _confirm(sweep, base_spec, folder, _options(suites, judge, policy, seed))
+    confirm = _confirm(sweep, base_spec, folder, _options(suites, judge, policy, incumbent, seed))
     return dataclasses.replace(sweep, hold_out=hold_out, confirm=confirm)
 
 
@@ -193,6 +193,7 @@ def _options(
     suites: Sequence[str | SuiteSpec] | None,
     judge: str | JudgeSpec | None,
     policy: str | Path | PolicySpec | None,
+    incumbent: str | Path | ModelSpec | None,
     seed: int,
 ) -> list[str]:
     """The flags that say the same on a command line; what came from Python is named by its file."""
@@ -203,6 +204,8 @@ def _options(
         words += _flag("--judge", judge if isinstance(judge, str) else judge.file or judge.name)
     if policy is not None:
         words += _flag("--policy", (policy.file or None) if isinstance(policy, PolicySpec) else policy)
+    if incumbent is not None:
+        words += _flag("--incumbent", (incumbent.file or None) if isinstance(incumbent, ModelSpec) else incumbent)
     return words + _flag("--seed", seed or None)
 
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from evalkit.cli_sweep import exit_code
-from evalkit.config import ModelSpec
+from evalkit.config import ModelSpec, PolicySpec
 from evalkit.sweeping import run_sweep, step_of
 from evalkit.sweeping.running import folder_names
 from evalkit.types import Completion, Failure, InputError
@@ -125,6 +125,18 @@ def test_what_is_wrong_with_the_policy_is_an_error_of_the_whole_sweep(fake, suit
     (tmp_path / "p.yaml").write_text("required: [nothing]\n")
     with pytest.raises(InputError, match="no gate 'nothing'"):
         sweep(suite(), "a", "b", tmp_path=tmp_path, policy=tmp_path / "p.yaml")
+
+
+def test_gates_may_be_held_against_the_model_in_use_for_every_candidate(fake, suite, tmp_path):
+    policy = PolicySpec.model_validate({"retain": {"margin": 0.2, "against": "incumbent"}})
+    prod = ModelSpec(name="prod", backend="fake", model="prod")
+    got = sweep(suite(n=40), "a", "b", tmp_path=tmp_path, policy=policy, incumbent=prod)
+    assert [gate.against for one in got.candidates for gate in one.decision.gates if gate.kind == "retain"] == [
+        "incumbent"
+    ] * 2
+    assert len([one for one in fake.generated if one.model == "incumbent"]) == 40, "it is asked once for all candidates"
+    with pytest.raises(InputError, match="--incumbent"):
+        sweep(suite(n=40), "a", tmp_path=tmp_path, policy=policy)
 
 
 def test_folders_are_safe_and_distinct_whatever_models_are_called():
