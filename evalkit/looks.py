@@ -99,21 +99,11 @@ def _chance(z: float, fraction: float, last: float) -> float:
     )
 
 
-def told(looked: Looked) -> str:
-    """Where a run stopped, in a sentence."""
-    where = f"look {looked.look} of {looked.looks}, after {looked.asked:,} of {looked.planned:,} items"
-    if looked.stopped == "futile":
-        return f"stopped at {where}: going on would hardly have decided it (chance below {100 * (looked.futility or 0):g} %)"
-    if looked.stopped == "decided":
-        return f"decided at {where}; the others were not asked"
-    return f"all {looked.looks} looks were taken"
-
-
 def look_line(decision: Decision, looked: Looked) -> str:
     """What one look found, for whoever watches."""
     words = {"go": "GO", "no_go": "NO-GO", "inconclusive": "undecided"}
     if looked.stopped == "futile":
-        return told(looked)
+        return looked.words
     open_ = [gate.subject for gate in decision.gates if gate.required and gate.verdict == "inconclusive"]
     still = f" ({', '.join(open_)})" if open_ and looked.stopped == "end" else ""
     where = f"look {looked.look} of {looked.looks}, {looked.asked:,} of {looked.planned:,} items"
@@ -125,7 +115,7 @@ def as_repeated(
 ) -> tuple[Comparison, Decision]:
     """The same with every interval named for what it is: a repeated one at `level`, the policy's."""
     how = f"repeated, look {looked.look} of {looked.looks}"
-    reasons = (*decision.reasons, f"sequential: {told(looked)}")
+    reasons = (*decision.reasons, f"sequential: {looked.words}")
     return _renamed(comparison, level, how), replace(_renamed(decision, level, how), reasons=reasons)
 
 

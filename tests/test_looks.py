@@ -143,6 +143,8 @@ def test_a_run_that_is_missing_answers_is_not_stopped_as_decided(fake, suite):
 def test_a_stored_run_is_decided_again_at_the_look_where_it_stopped(fake, suite, tmp_path):
     fake.answer = losing(0.5)
     got = run(suite(), out=tmp_path / "run")
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert page.count("decided at look 1 of 5, after 80 of 400 items") >= 2 and "a repeated one" in page
     again = api.load(tmp_path / "run")
     assert again.decision == got.decision and again.comparison.suites == got.comparison.suites
     strict = api.load(tmp_path / "run", policy=PolicySpec(level=0.99))

@@ -168,6 +168,17 @@ class Looked:
     asked: int
     stopped: Literal["decided", "futile", "end"] = "end"
 
+    @property
+    def words(self) -> str:
+        """Where the run stopped, and why."""
+        where = f"look {self.look} of {self.looks}, after {self.asked:,} of {self.planned:,} items"
+        if self.stopped == "futile":
+            chance = f"{100 * (self.futility or 0):g} %"
+            return f"stopped at {where}: going on would hardly have decided it (chance below {chance})"
+        if self.stopped == "decided":
+            return f"decided at {where}; the others were not asked"
+        return f"all {self.looks} looks were taken"
+
 
 @dataclass(frozen=True, slots=True)
 class FreshFrom:
