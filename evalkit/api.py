@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,7 +28,6 @@ from evalkit.fresh import asked_in, held_back, left_out
 from evalkit.gate import decide
 from evalkit.importers import Imported
 from evalkit.inputs import (
-    Graders,
     Inputs,
     Terms,
     check_again,
@@ -40,21 +39,19 @@ from evalkit.inputs import (
     standing,
     with_pools,
 )
-from evalkit.judging import exam_folders, find_exam, judge_hash, jury_hash, rubric_hash
 from evalkit.labelling import draw as draw_to_label
 from evalkit.labelling import labels_of, passed_over, read_rows
-from evalkit.looks import as_repeated, first_look, hope, in_stages, last_level, look_level, look_line
+from evalkit.looks import as_repeated, first_look, hope, in_stages, look_level, look_line
 from evalkit.noise import with_noise
-from evalkit.pairs import JudgedPairs
-from evalkit.planning import PlannedJudge, design_of, expectations, plan
+from evalkit.promising import promised
 from evalkit.provenance import hardware, versions
-from evalkit.records import Records, read_table, samples_frame, verdicts_frame, with_incumbent, with_overlaps
+from evalkit.records import read_table, samples_frame, verdicts_frame, with_incumbent, with_overlaps
+from evalkit.remembering import judge_records, merged, suite_records, with_jury, with_sampling
 from evalkit.report.files import read_manifest, write_run
-from evalkit.requests import Item, complete_sampling, draw, first_of_each_task
+from evalkit.requests import draw, first_of_each_task
 from evalkit.schedule import Collected, Schedule
-from evalkit.scorers import UNSCORED, marking
+from evalkit.scorers import UNSCORED
 from evalkit.scorers.code import check_programs
-from evalkit.tasks import Suite
 from evalkit.types import (
     ARMS,
     IMPORTED,
@@ -62,14 +59,11 @@ from evalkit.types import (
     Anchors,
     Comparison,
     Decision,
-    Expected,
     InputError,
-    JudgeCost,
     JudgeRecord,
     Looked,
     Manifest,
     ModelRecord,
-    Phase,
     Progress,
     RunError,
     Silent,
@@ -79,7 +73,6 @@ from evalkit.types import (
 from evalkit.yamlfile import validate
 
 SCHEMA = 1
-_PROMISED = 200  # runs simulated before a comparison, to see whether it can decide
 
 
 @dataclass(frozen=True)
@@ -213,10 +206,10 @@ def run_comparison(
     graders = {one.name: one for one in inputs.graders.values()}.values()
 
     # Whose exam lets it decide is known now that the judges' models are; what a policy may not ask is said at once.
-    _with_jury(inputs.judge, _judge_records(inputs.readers, schedule.models, {}))
+    with_jury(inputs.judge, judge_records(inputs.readers, schedule.models, {}))
     planned = suite_records(inputs, items, specs, schedule.models)
     _check_terms(inputs.policy, planned)
-    promise = _promise(inputs, items, planned, schedule.models, sequential=sequential, seed=seed, progress=progress)
+    promise = promised(inputs, items, planned, schedule.models, sequential=sequential, seed=seed, progress=progress)
     scanned = scan(inputs.suites, files, FileHashes(cache_folder()), progress)
     began = datetime.datetime.now(datetime.UTC)
 
@@ -225,28 +218,28 @@ def run_comparison(
         table = with_overlaps(collected.records.table(), scanned.shares)
         read_by = tuple(
             dataclasses.replace(record, anchors=anchors.get(record.name))
-            for record in _judge_records(inputs.readers, collected.models, collected.costs)
+            for record in judge_records(inputs.readers, collected.models, collected.costs)
         )
         manifest = Manifest(
             schema=SCHEMA,
             run_id=f"{began:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}",
             created=began.isoformat(timespec="seconds"),
             command=command,
-            base=_with_sampling(collected.models["base"], specs["base"]),
-            tuned=_with_sampling(collected.models["tuned"], specs["tuned"]),
+            base=with_sampling(collected.models["base"], specs["base"]),
+            tuned=with_sampling(collected.models["tuned"], specs["tuned"]),
             # Again, now that all marks were seen: a source may find that its scores are graded only then.
             suites=suite_records(inputs, items if looked is None else items[: looked.asked], specs, collected.models),
-            judges=_with_jury(inputs.judge, read_by),
-            graders=_judge_records(graders, collected.models, collected.costs),
+            judges=with_jury(inputs.judge, read_by),
+            graders=judge_records(graders, collected.models, collected.costs),
             policy=inputs.policy.model_dump(mode="json"),
             versions=versions(),
             hardware=hardware(),
             seed=seed,
             limit=limit,
-            phases=tuple(_merged(collected.phases)),
+            phases=tuple(merged(collected.phases)),
             pools=inputs.pools,
             train_data=scanned.files,
-            incumbent=_with_sampling(collected.models[INCUMBENT], specs[INCUMBENT]) if incumbent is not None else None,
+            incumbent=with_sampling(collected.models[INCUMBENT], specs[INCUMBENT]) if incumbent is not None else None,
             aa=aa,
             sequential=looked,
             fresh_from=fresh,
@@ -448,66 +441,6 @@ def check_writable(folder: Path) -> None:
         raise InputError(f"--out: {folder}: cannot be written: {error}") from None
 
 
-def suite_records(
-    inputs: Inputs, items: Sequence[Item], specs: Mapping[str, ModelSpec], models: Mapping[str, ModelRecord]
-) -> tuple[SuiteRecord, ...]:
-    """What a run of these items must remember of its suites, advisory where no exam lets a grader decide."""
-    records = tuple(_suite_record(suite, items, specs, inputs.graders) for suite in inputs.suites)
-    graders = {one.name: one for one in inputs.graders.values()}.values()
-    return standing(records, _judge_records(graders, models, {}), inputs.policy)
-
-
-def judges_that_decide(inputs: Inputs, items: Sequence[Item], models: Mapping[str, ModelRecord]) -> list[PlannedJudge]:
-    """The judges, juries included, whose exam lets them decide under the policy, with the prompts they are going to read."""
-    terms = inputs.policy.judge
-    records = _with_jury(inputs.judge, _judge_records(inputs.readers, models, {}))
-    prompts = min((len(JudgedPairs(one, items, inputs.suites, Records())) for one in inputs.readers), default=0)
-    return [
-        PlannedJudge(one.name, prompts)
-        for one in records
-        if one.jury is None
-        and one.exam is not None
-        and one.exam.standing(terms.exam.min_agreement, terms.max_unscored) == "passed"
-    ]
-
-
-def _promise(
-    inputs: Inputs,
-    items: Sequence[Item],
-    records: Sequence[SuiteRecord],
-    models: Mapping[str, ModelRecord],
-    *,
-    sequential: bool,
-    seed: int,
-    progress: Progress,
-) -> tuple[str, ...]:
-    """Nothing where equal models would get GO as often as the policy asks; else a caution, or InputError if it refuses."""
-    design = design_of(records, items, judges_that_decide(inputs, items, models))
-    if not design.suites:
-        return ()
-    found = plan(
-        design,
-        inputs.policy,
-        expectations({one.record.name: one.record for one in design.suites}, {}),
-        runs=_PROMISED,
-        seed=seed,
-        level=last_level(inputs.policy.level, inputs.policy.sequential) if sequential else None,
-        remedies=False,
-        progress=progress,
-    )
-    if found.high >= found.power:  # so few simulations are no ground to warn of a near miss
-        return ()
-    told = (
-        f"equal models would get GO in about {100 * found.go:.0f} % of such runs, were {100 * Expected().discordance:g} % of items to "
-        f"differ, and the policy asks for {100 * found.power:g} %"
-    )
-    if inputs.policy.plan == "refuse":
-        where = inputs.policy.file or "policy"
-        raise InputError(f"{where}: plan: refuse: {told}; evalkit plan, with the same arguments, says what would help")
-    progress.note(f"{told}; evalkit plan, with the same arguments, says what would help")
-    return (f"planned: {told}",)
-
-
 def _terms(suites: Sequence[SuiteRecord]) -> dict[str, Terms]:
     return {suite.name: Terms.of_record(suite) for suite in suites}
 
@@ -568,109 +501,3 @@ def _with_cautions(run: Run, cautions: tuple[str, ...]) -> Run:
         manifest=dataclasses.replace(run.manifest, cautions=(*run.manifest.cautions, *cautions)),
         comparison=dataclasses.replace(run.comparison, cautions=(*said[:known], *cautions, *said[known:])),
     )
-
-
-def _with_sampling(record: ModelRecord, spec: ModelSpec) -> ModelRecord:
-    return dataclasses.replace(
-        record,
-        sampling=complete_sampling(spec.sampling, type(spec.sampling)()),
-        reasoning=spec.reasoning is not None,
-        thinking_budget=spec.reasoning.budget if spec.reasoning else None,
-    )
-
-
-def _suite_record(suite: Suite, items: Sequence[Item], specs: Mapping[str, ModelSpec], graders: Graders) -> SuiteRecord:
-    spec = suite.spec
-    marked_by = {judge.name for (asked, _), judge in graders.items() if asked == spec.name}
-    tasks: list[TaskRecord] = []
-    for task in suite.tasks:
-        how = marking(task)
-        sampling = {arm: complete_sampling(model.sampling, task.sampling) for arm, model in specs.items()}
-        tasks.append(
-            TaskRecord(
-                name=task.name,
-                kind=task.kind,
-                metric=how.metric,
-                items=sum(item.task is task for item in items),
-                available=len(task.examples),
-                samples=task.samples(max(sampling[arm].n for arm in ARMS)),
-                binary=how.binary,
-                clustered=any(example.group is not None for example in task.examples),
-                bounded=how.bounded,
-                temperature={arm: one.temperature for arm, one in sampling.items()},
-                separate=how.separate and not any(example.follow_ups for example in task.examples),
-                turns=1 + max((len(example.follow_ups) for example in task.examples), default=0),
-                votes=how.votes,
-            )
-        )
-    return SuiteRecord(
-        name=spec.name,
-        role=spec.role,
-        hash=suite.hash,
-        tasks=tuple(tasks),
-        chance=spec.chance,
-        margin=spec.margin,
-        weight=spec.weight,
-        aggregate=spec.aggregate,
-        source=spec.source,
-        licence=spec.licence,
-        guard=spec.guard.stated,
-        advisory=bool(marked_by),
-        graders=tuple(sorted(marked_by)),
-        against=spec.against,
-    )
-
-
-def _judge_records(
-    judges: Iterable[JudgeSpec], models: Mapping[str, ModelRecord], costs: Mapping[str, JudgeCost]
-) -> tuple[JudgeRecord, ...]:
-    """Each judge with the exam it took, if any."""
-    records = [(judge, judge_hash(judge, models[judge.name].fingerprint)) for judge in judges]
-    return tuple(
-        JudgeRecord(
-            name=judge.name,
-            kind=judge.kind,
-            hash=hash_,
-            model=models[judge.name],
-            exam=find_exam(hash_, exam_folders(judge, cache_folder())),
-            version=judge.version,
-            rubric_hash=rubric_hash(judge),
-            against=judge.against,
-            cost=costs.get(judge.name),
-        )
-        for judge, hash_ in records
-    )
-
-
-def _with_jury(judge: JudgeSpec | None, readers: tuple[JudgeRecord, ...]) -> tuple[JudgeRecord, ...]:
-    """A jury before its members; anyone else as they are."""
-    if judge is None or judge.kind != "jury":
-        return readers
-    seated = tuple(dataclasses.replace(reader, jury=judge.name) for reader in readers)
-    hash_ = jury_hash(judge, [reader.hash for reader in readers])
-    jury = JudgeRecord(
-        name=judge.name,
-        kind="jury",
-        hash=hash_,
-        model=None,
-        exam=find_exam(hash_, exam_folders(judge, cache_folder())),
-        version=judge.version,
-        against=judge.against,
-        members=tuple(reader.name for reader in readers),
-        combine=judge.combine,
-    )
-    return (jury, *seated)
-
-
-def _merged(phases: Sequence[Phase]) -> list[Phase]:
-    """Phases of one name as one row, in the order of their first."""
-    merged: dict[str, Phase] = {}
-    for phase in phases:
-        before = merged.get(phase.name)
-        numbers = {
-            slot: getattr(phase, slot) + (getattr(before, slot) if before else 0)
-            for slot in Phase.__slots__
-            if slot != "name"
-        }
-        merged[phase.name] = Phase(phase.name, **numbers)
-    return list(merged.values())

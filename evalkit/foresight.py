@@ -8,13 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
-from evalkit.api import Run, judges_that_decide, load, suite_records
+from evalkit.api import Run, load
 from evalkit.cache import Journal, cache_folder
 from evalkit.config import JudgeSpec, ModelSpec, PolicySpec, SuiteSpec
 from evalkit.inputs import Inputs, Terms, check_incumbent, model_spec, over_incumbent
 from evalkit.looks import last_level
 from evalkit.planning import Design, design_of, expectations, expected_of_run, looked_at, plan
+from evalkit.promising import judges_that_decide
 from evalkit.records import samples_frame
+from evalkit.remembering import suite_records
 from evalkit.requests import Item, draw, requests_for
 from evalkit.schedule import Collected, Schedule, thinking_budget
 from evalkit.types import ARMS, Expected, InputError, JudgeCost, Phase, Plan, PlannedCost, Progress, Silent
