@@ -362,7 +362,7 @@ def test_a_judge_of_single_answers_reads_pairs_once_and_a_reference_must_be_ther
     labels = write("l.jsonl", [*pairs(8, answer="yes"), {**pairs(1)[0], "id": "bare"}])
     record = take_exam(fake_judge(kind="pointwise", rubric="{{ prompt }} {{ response }}"), labels)
     assert (record.n, record.agreement.value, record.order_consistency) == (9, 1.0, None)
-    judge = fake_judge(kind="reference", rubric="{{ prompt }} {{ response }} {{ answer }}")
+    judge = fake_judge(kind="reference", scale=(1, 5), rubric="{{ prompt }} {{ response }} {{ answer }}")
     record = take_exam(judge, labels)
     assert (record.n, record.unscored) == (8, 1) and "1 x no verdict" in record.cautions[0]
     answers = [{"id": 1, "prompt": "q", "response": "good", "label": 1, "answer": "yes"}]
