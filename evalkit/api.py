@@ -255,6 +255,11 @@ def run_comparison(
         return _decide(dataclasses.replace(manifest, cautions=said), inputs.policy, table, None)
 
     looked = first_look(inputs.policy.sequential, len(items)) if sequential else None
+    if looked is not None and schedule.reloads:
+        progress.note(
+            f"each of the {looked.looks} looks loads the engines of this machine in turn: it pays where answers take far longer "
+            "than loading"
+        )
     stages = in_stages(items, looked.looks, seed=seed) if looked else [items]
     items = [item for stage in stages for item in stage]
 
@@ -484,6 +489,7 @@ def _decide(manifest: Manifest, policy: PolicySpec, table: pa.Table, folder: Pat
         min_agreement=policy.judge.exam.min_agreement,
         max_unscored=policy.judge.max_unscored,
         over_incumbent=over_incumbent(policy, _terms(manifest.suites)),
+        relative=policy.retain.relative,
     )
     decision = decide(comparison, policy)
     if looked is not None:

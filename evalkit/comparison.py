@@ -60,6 +60,7 @@ def compare_records(
     max_unscored: float = 0.02,
     describe: bool = True,
     over_incumbent: Collection[str] = (),
+    relative: float | None = None,
 ) -> Comparison:
     """Every number of the report that does not depend on the policy's verdicts.
 
@@ -68,6 +69,7 @@ def compare_records(
     min_agreement, max_unscored: what a judge's exam must show, as the policy says.
     describe: also what no gate reads: drift, and test-time compute.
     over_incumbent: the suites of which any gate is held against the incumbent; its answers are among `samples`.
+    relative: the share of base's score that a retain suite may lose, where the policy says so.
     Raises InputError when a pool names a suite that the run has not.
     """
     everything, samples = samples, samples.loc[samples["arm"].isin(ARMS), :]
@@ -75,7 +77,9 @@ def compare_records(
     checked = bool(manifest.train_data)
     suites = with_flags(
         [
-            _suite(record, {task.name: paired[record.name, task.name] for task in scored(record)}, level, checked)
+            _suite(
+                record, {task.name: paired[record.name, task.name] for task in scored(record)}, level, checked, relative
+            )
             for record in manifest.suites
             if scored(record)
         ]
@@ -101,7 +105,7 @@ def compare_records(
     failures = (
         samples.loc[samples["failure"].notna() & (samples["suite"] != PROBES), "failure"].astype(str).value_counts()
     )
-    over = _over_incumbent(everything, verdicts, manifest, over_incumbent, level, pools or {})
+    over = _over_incumbent(everything, verdicts, manifest, over_incumbent, level, pools or {}, relative)
     return Comparison(
         base=manifest.base.name,
         tuned=manifest.tuned.name,
@@ -110,7 +114,7 @@ def compare_records(
         tax=_weighted(suites, level, "retain"),
         gain=_weighted(suites, level, "target"),
         judges=judges,
-        pools=tuple(_pool(name, members, manifest, paired, level) for name, members in (pools or {}).items()),
+        pools=tuple(_pool(name, members, manifest, paired, level, relative) for name, members in (pools or {}).items()),
         # What a judge without an exam could not grade must not make a run incomplete either.
         n=sum(suite.n for suite in suites if not suite.advisory),
         missing=sum(suite.missing for suite in suites if not suite.advisory),
@@ -137,6 +141,7 @@ def _over_incumbent(
     suites: Collection[str],
     level: float,
     pools: Mapping[str, Sequence[str]],
+    relative: float | None,
 ) -> Comparison | None:
     """Tuned against the incumbent on these suites, by the very same functions.
 
@@ -156,7 +161,7 @@ def _over_incumbent(
         suites=tuple(_sampled(record, mine) for record in manifest.suites if record.name in suites),
     )
     pools = {name: members for name, members in pools.items() if set(members) <= set(suites)}
-    found = compare_records(mine, verdicts, asked, level=level, pools=pools, describe=False)
+    found = compare_records(mine, verdicts, asked, level=level, pools=pools, describe=False, relative=relative)
     whole = {
         role: {one.name for one in manifest.suites if one.role == role} <= set(suites) for role in ("retain", "target")
     }
@@ -298,7 +303,9 @@ def _difference(scores: PairedScores, level: float) -> Estimate:
     )
 
 
-def _suite(record: SuiteRecord, scores: Mapping[str, PairedScores], level: float, checked: bool) -> SuiteResult:
+def _suite(
+    record: SuiteRecord, scores: Mapping[str, PairedScores], level: float, checked: bool, relative: float | None
+) -> SuiteResult:
     metrics = {task.name: task.metric for task in record.tasks}
     tasks = tuple(_task(name, metrics[name], part, level) for name, part in scores.items())
 
@@ -347,7 +354,17 @@ def _suite(record: SuiteRecord, scores: Mapping[str, PairedScores], level: float
         slices=slices,
         slices_left_out=left_out,
         against=record.against,
+        relative=difference(_less_base(parts, relative)) if _may_lose_a_share(record.role, joined, relative) else None,
     )
+
+
+def _may_lose_a_share(role: Role, scores: PairedScores, relative: float | None) -> bool:
+    return relative is not None and role == "retain" and scores.bounded
+
+
+def _less_base(parts: Sequence[PairedScores], relative: float | None) -> list[PairedScores]:
+    """The scores with base's reduced to what must be kept of them: tuned - (1 - rho) base is then to be above zero."""
+    return [replace(part, base=part.base * (1 - (relative or 0.0)), binary=False) for part in parts]
 
 
 def _retention(record: SuiteRecord, scores: Mapping[str, PairedScores], joined: PairedScores, level: float) -> Estimate:
@@ -392,6 +409,7 @@ def _pool(
     manifest: Manifest,
     paired: Mapping[tuple[str, str], PairedScores],
     level: float,
+    relative: float | None,
 ) -> SuiteResult:
     """Several suites' items as one, for suites too small to be decided alone."""
     records = {record.name: record for record in manifest.suites}
@@ -429,4 +447,7 @@ def _pool(
         lost_to_form=lost,
         overlap=overlap(list(parts.values()), difference, checked=bool(manifest.train_data)),
         against=first.against,
+        relative=difference(_less_base(list(parts.values()), relative))
+        if _may_lose_a_share(role, joined, relative)
+        else None,
     )

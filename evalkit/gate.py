@@ -166,6 +166,10 @@ def _suite_gates(
 ) -> Iterator[Gate]:
     match suite.role:
         case "retain":
+            kept = _kept(suite, comparison, policy, is_pool=is_pool)
+            if kept is not None:
+                yield kept
+                return
             margin = policy.retain.margin if suite.margin is None else suite.margin
             rule = f"loses less than {_pp(margin)}"
             against, delta = _over(suite, comparison, policy, is_pool=is_pool)
@@ -188,6 +192,20 @@ def _suite_gates(
                 rule = f"rises by less than {f'{increase:g} {suite.unit}' if suite.unit else _pp(increase)}"
                 against, delta = _over(suite, comparison, policy, is_pool=is_pool)
                 yield _gate("guard_increase", suite.name, rule, delta, increase, "below", suite.unit, against)
+
+
+def _kept(suite: SuiteResult, comparison: Comparison, policy: PolicySpec, *, is_pool: bool) -> Gate | None:
+    """The gate on the share of base's score that must be kept; None where a margin in points is what counts."""
+    share = policy.retain.relative
+    if share is None or suite.margin is not None:
+        return None
+    against = suite.against or policy.against(suite.role)
+    read = _side(comparison, against, suite.role, policy)
+    mine = next((one for one in (read.pools if is_pool else read.suites) if one.name == suite.name), suite)
+    if mine.relative is None:
+        return None
+    rule = f"keeps more than {100 * (1 - share):g} % of {'the incumbent' if against == INCUMBENT else 'base'}'s score"
+    return _gate("retain_relative", suite.name, rule, mine.relative, 0.0, "above", against=against)
 
 
 def _judge_gate(judge: JudgeResult, win_rate: Estimate, policy: PolicySpec) -> Gate:

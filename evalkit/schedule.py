@@ -145,6 +145,12 @@ class Schedule:
         return collected
 
     @property
+    def reloads(self) -> bool:
+        """Whether models of this machine need engines of their own, so that asking in stages loads them in turn."""
+        mine = [one for one in self._backends if set(one.models) & set(self._specs)]
+        return sum(one.record(one.models[0]).tokenizer_fingerprint is not None for one in mine) > 1
+
+    @property
     def models(self) -> dict[str, ModelRecord]:
         """Who is going to answer, by arm and by judge's name, as far as it is known before an engine starts."""
         return self._records()

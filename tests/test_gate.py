@@ -1,11 +1,16 @@
 import dataclasses
+from dataclasses import replace
 
+import numpy as np
+import pandas as pd
 import pytest
 
+from evalkit.comparison import compare_records
 from evalkit.config import PolicySpec
 from evalkit.gate import decide
+from evalkit.records import Records, verdicts_frame
 from evalkit.statistics import TOO_FEW
-from evalkit.types import Comparison, Estimate, JudgeResult, SuiteResult
+from evalkit.types import Comparison, Estimate, JudgeResult, Manifest, ModelRecord, SuiteRecord, SuiteResult, TaskRecord
 
 
 def estimate(value, low, high, cautions=()):
@@ -161,3 +166,35 @@ def test_only_named_gates_are_required_besides_the_tax():
 def test_an_undecided_gate_says_how_many_more_items_would_do():
     decision = decide(comparison(suite(value=-0.02, low=-0.06, high=0.02)), PolicySpec())
     assert (decision.gates[0].more_items_needed or 0) > 0
+
+
+# --- a share of base's score ---
+
+
+def test_a_share_of_bases_score_is_held_to_the_paired_difference_from_what_must_be_kept():
+    """50 % on 1,000 items, 12 lost and 8 won: with rho = 0.04 tuned must keep 48 points, and has 49.6."""
+    from scipy.stats import ttest_rel
+
+    base = np.repeat([1.0, 0.0], 500)
+    tuned = base.copy()
+    tuned[:12], tuned[500:508] = 0.0, 1.0
+    rows = {"suite": "s", "task": "t", "id": np.tile(np.arange(1000).astype(str), 2)}
+    frame = pd.DataFrame({**rows, "arm": np.repeat(["base", "tuned"], 1000), "value": np.concatenate([base, tuned])})
+    for name in ("group", "cause", "failure", "text", "reasoning", "logprobs", "slices"):
+        frame[name] = None
+    frame["overlap"], frame["sample"] = np.nan, 0
+    task = TaskRecord("t", "generate", "accuracy", 1000, 1000)
+    model = ModelRecord("m", "replay", "", "a")
+    suites = (SuiteRecord("s", "retain", "", (task,)),)
+    manifest = Manifest(1, "", "", "", model, model, suites, (), {}, {}, {})
+    for rho, verdict in ((0.04, "pass"), (0.001, "inconclusive")):
+        policy = PolicySpec.model_validate({"retain": {"relative": rho}})
+        compared = compare_records(frame, verdicts_frame(Records().table()), manifest, describe=False, relative=rho)
+        (gate,) = [one for one in decide(compared, policy).gates if one.subject == "s"]
+        expected = ttest_rel(tuned, (1 - rho) * base).confidence_interval(0.95)
+        assert (gate.kind, gate.verdict, gate.threshold) == ("retain_relative", verdict, 0.0)
+        assert (gate.estimate.low, gate.estimate.high) == pytest.approx((expected.low, expected.high), abs=1e-12)
+        assert f"keeps more than {100 - 100 * rho:g} % of base's score" in gate.reason
+    own = replace(manifest, suites=(replace(suites[0], margin=0.05),))
+    stated = compare_records(frame, verdicts_frame(Records().table()), own, describe=False, relative=0.04)
+    assert [one.kind for one in decide(stated, policy).gates if one.subject == "s"] == ["retain"]

@@ -312,3 +312,16 @@ def test_nothing_is_asked_without_a_warm_up(fake, folder):
     models = [ModelSpec(name=name, backend="fake", model=name) for name in ("b", "t")]
     assert plan_comparison(*models, suites=[spec], warm_up=0, runs=100).costs == ()
     assert not fake.generated and not fake.started
+
+
+def test_a_share_of_bases_score_is_planned_with_its_own_variance():
+    """At a score of 60 %, 5 % of it are 3 points: about as hard as a margin of 3 points, and harder at 20 %."""
+    design = Design((suite("s", 1200),))
+    share, points = (
+        PolicySpec(retain={name: value}, **LOOSE) for name, value in (("relative", 0.05), ("margin", 0.03))
+    )
+    same = assumed(design, score=0.6)
+    assert go(design, share, same) == pytest.approx(go(design, points, same), abs=0.08)
+    assert go(design, share, assumed(design, score=0.2)) < go(design, share, same) - 0.3
+    found = plan(design, share, same, runs=200, remedies=False)
+    assert [one.kind for one in found.gates] == ["tax", "retain_relative"]

@@ -19,9 +19,14 @@ class TaxPolicy(Spec):
 
 
 class RetainPolicy(Spec):
-    """Each retain suite: pass if low > -margin, fail if high < -margin."""
+    """Each retain suite: pass if low > -margin, fail if high < -margin.
+
+    relative: instead, of suites that state no margin of their own, the share of base's score that may be lost: pass if
+    tuned - (1 - relative) base is above 0 with its whole interval.
+    """
 
     margin: Fraction = 0.05
+    relative: Fraction | None = None
     against: Against = "base"
 
 

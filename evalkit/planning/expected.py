@@ -70,6 +70,7 @@ def _observed(scores: PairedScores, samples: pd.DataFrame, repeats: int, source:
         discordance=variance if repeats > 1 else differing,
         size=1.0 if repeats > 1 or not differing else min(1.0, float(np.sqrt(np.mean(d**2) / differing))),
         rate=float(np.mean(scores.base[both])),
+        score=float(np.mean(scores.base[both])),
         missing=missing,
         correlation=_correlation(scores, d),
         source=source,

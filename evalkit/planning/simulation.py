@@ -123,6 +123,9 @@ def drawn_scores(
                 base, tuned = _sampled(n, expected, effect, suite.samples, rng)
             else:
                 base, tuned = _single(n, expected, effect, groups, shared, rng)
+        if suite.bounded and suite.record.role != "guard":
+            settled = (base == tuned) & (rng.random(n) >= expected.score)
+            base, tuned = np.where(settled, 0.0, base), np.where(settled, 0.0, tuned)
         if expected.missing:
             tuned = np.where(rng.random(n) < expected.missing, np.nan, tuned)
         found.append(Scores(base, tuned, groups))
@@ -140,12 +143,13 @@ def comparison_of(
     """The comparison of drawn scores: suites, pools, the pooled tax and gain, and what judges make of equal answers."""
     level = policy.level if level is None else level
     by_name = {suite.record.name: suite for suite in design.suites if suite.record.name in drawn}
-    suites = tuple(_result(suite, drawn[name], level) for name, suite in by_name.items())
+    relative = policy.retain.relative
+    suites = tuple(_result(suite, drawn[name], level, relative) for name, suite in by_name.items())
     pools = []
     for name, members in policy.pools.items():
         mine = [by_name[member] for member in members if member in by_name]
         if mine:
-            pools.append(_pool(name, mine, [part for one in mine for part in drawn[one.record.name]], level))
+            pools.append(_pool(name, mine, [part for one in mine for part in drawn[one.record.name]], level, relative))
     found = Comparison(
         base="base",
         tuned="tuned",
@@ -248,13 +252,17 @@ def _all_groups(parts: Sequence[Scores]) -> NDArray[np.intp] | None:
     return np.concatenate(found)
 
 
-def _result(suite: PlannedSuite, parts: Sequence[Scores], level: float) -> SuiteResult:
+def _result(suite: PlannedSuite, parts: Sequence[Scores], level: float, relative: float | None) -> SuiteResult:
     record = suite.record
 
-    def of(some: Sequence[Scores]) -> Estimate:
-        return difference(some, level, binary=suite.binary, bounded=suite.bounded)
+    def whole(some: Sequence[Scores], *, binary: bool) -> Estimate:
+        if record.aggregate == "macro":
+            return macro_average(
+                [difference([one], level, binary=binary, bounded=suite.bounded) for one in some], level=level
+            )
+        return difference(some, level, binary=binary, bounded=suite.bounded)
 
-    delta = macro_average([of([one]) for one in parts], level=level) if record.aggregate == "macro" else of(parts)
+    delta = whole(parts, binary=suite.binary)
     tuned = np.concatenate([one.tuned for one in parts])
     return SuiteResult(
         name=record.name,
@@ -275,16 +283,30 @@ def _result(suite: PlannedSuite, parts: Sequence[Scores], level: float) -> Suite
         weight=record.weight,
         guard=record.guard,
         advisory=record.advisory,
+        relative=whole(_less_base(parts, relative), binary=False) if _may_lose_a_share(suite, relative) else None,
         rate=_own_rate(parts, level, binary=suite.binary) if record.role == "guard" and suite.bounded else None,
     )
 
 
-def _pool(name: str, suites: Sequence[PlannedSuite], parts: Sequence[Scores], level: float) -> SuiteResult:
+def _pool(
+    name: str, suites: Sequence[PlannedSuite], parts: Sequence[Scores], level: float, relative: float | None
+) -> SuiteResult:
     binary = all(one.binary for one in suites)
-    first = _result(suites[0], parts[: len(suites[0].tasks)], level)
+    first = _result(suites[0], parts[: len(suites[0].tasks)], level, relative)
     delta = difference(_apart(parts, suites), level, binary=binary, bounded=suites[0].bounded)
     rate = _own_rate(parts, level, binary=binary) if first.rate is not None else None
-    return replace(first, name=name, n=sum(one.n for one in suites), delta=delta, rate=rate)
+    kept = None
+    if _may_lose_a_share(suites[0], relative):
+        kept = difference(_less_base(_apart(parts, suites), relative), level, binary=False, bounded=True)
+    return replace(first, name=name, n=sum(one.n for one in suites), delta=delta, rate=rate, relative=kept)
+
+
+def _may_lose_a_share(suite: PlannedSuite, relative: float | None) -> bool:
+    return relative is not None and suite.record.role == "retain" and suite.bounded
+
+
+def _less_base(parts: Sequence[Scores], relative: float | None) -> list[Scores]:
+    return [Scores(one.base * (1 - (relative or 0.0)), one.tuned, one.groups) for one in parts]
 
 
 def _apart(parts: Sequence[Scores], suites: Sequence[PlannedSuite]) -> list[Scores]:

@@ -101,10 +101,17 @@ def _rows(role: Role, unit: str | None, comparison: Comparison, decision: Decisi
     return rows
 
 
+def _limit(gate: Gate, suite: SuiteResult) -> float:
+    """Where a gate's limit lies among differences; a share of base's score as so many points of it."""
+    if gate.kind == "retain_relative":
+        return suite.delta.value - gate.estimate.value
+    return gate.threshold
+
+
 def _row(suite: SuiteResult, decision: Decision) -> Row:
     gates = gates_of(suite.name, decision)
     verdict = combined(gates)
-    limit = next((gate.threshold for gate in gates if gate.kind != "guard_rate"), None)
+    limit = next((_limit(gate, suite) for gate in gates if gate.kind != "guard_rate"), None)
     rules = "; ".join(f"{gate.rule}: {gate_numbers(gate)}, {VERDICTS[gate.verdict]}" for gate in gates)
     title = f"{suite.name}: {difference(suite.delta, suite.unit)}, n = {count(suite.n)}, {suite.delta.method}. {rules}"
     numbers = bare_difference(suite.delta, suite.unit)

@@ -73,7 +73,7 @@ def summary_json(comparison: Comparison, decision: Decision, manifest: Manifest)
 
 def gates_of(suite: str, decision: Decision, against: Against = "base") -> list[Gate]:
     """The gates that one suite answers to by itself, held against one model; a pool and a judge may share its name."""
-    own = ("retain", "target", "guard_rate", "guard_increase")
+    own = ("retain", "retain_relative", "target", "guard_rate", "guard_increase")
     return [one for one in decision.gates if one.subject == suite and one.kind in own and one.against == against]
 
 

@@ -125,6 +125,8 @@ def gate_numbers(gate: Gate) -> str:
 
 def gate_limit(gate: Gate) -> str:
     """The number the interval was held against, in the gate's own unit."""
+    if gate.kind == "retain_relative":
+        return gate.rule.removeprefix("keeps more than ")
     return percent(gate.threshold) if gate.kind in ("guard_rate", "judge") else pp(gate.threshold, gate.unit)
 
 
@@ -174,6 +176,8 @@ def _failed(gate: Gate) -> str:
         case "retain" | "pool":
             lost = f"lost {size(estimate.value, unit)} on {gate.subject} {between}"
             return f"{lost}, more than the {size(limit, unit)} allowed"
+        case "retain_relative":
+            return f"scored {size(estimate.value)} too little on {gate.subject} {between}, which {gate.rule} if it is to pass"
         case "tax":
             return f"paid a pooled tax{over(gate)} of {_tax(gate)}, more than the {size(limit)} allowed"
         case "target":
@@ -196,6 +200,8 @@ def _undecided(gate: Gate) -> str:
     match gate.kind:
         case "retain" | "pool":
             return f"{changed}, and a loss of up to {size(limit, unit)} is allowed"
+        case "retain_relative":
+            return f"{gate.subject} lies {difference(estimate)} above what must be kept, and the whole interval has to"
         case "tax":
             return f"the pooled tax{over(gate)} is {_tax(gate)}, and up to {size(limit)} is allowed"
         case "target":

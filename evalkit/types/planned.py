@@ -12,9 +12,9 @@ class Expected:
 
     discordance: the share of items on which one sample of either model differs. lasting: the part of it that lies in items
     which the models really answer differently, and which no repeat averages out. size: by how much a differing item differs,
-    1 for right or wrong. correlation: of the differences within a cluster. rate: how often base shows what a guard counts.
-    missing: the share of items never answered. spread: the standard deviation of differences that have no bounds; None:
-    unknown. source: where the numbers are from.
+    1 for right or wrong. correlation: of the differences within a cluster. rate: how often base shows what a guard counts. score:
+    of base on items that the models answer alike. missing: the share of items never answered. spread: the standard
+    deviation of differences that have no bounds; None: unknown. source: where the numbers are from.
     """
 
     discordance: float = 0.10
@@ -22,6 +22,7 @@ class Expected:
     size: float = 1.0
     correlation: float = 0.2
     rate: float = 0.02
+    score: float = 0.6
     missing: float = 0.0
     spread: float | None = None
     source: str = "assumed"

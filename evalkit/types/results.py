@@ -97,6 +97,7 @@ class SuiteResult(TaskResult):
     and for guards. lost_to_form: how many of the `n` items each arm lost so, by arm; an item may count for both.
     retention: of a retain suite, the share of what base could do above chance that tuned still does; its value is NaN
     where base is too near chance, and None elsewhere. slices: parts of at least 10 items; slices_left_out: smaller ones.
+    relative: of a retain suite, tuned - (1 - rho) base, where the policy lets a share rho of base's score be lost.
     """
 
     role: Role = "retain"
@@ -114,6 +115,7 @@ class SuiteResult(TaskResult):
     slices: tuple[Slice, ...] = ()
     slices_left_out: int = 0
     against: Against | None = None
+    relative: Estimate | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,7 +250,7 @@ class Comparison:
 class Gate:
     """One rule, what it was applied to, and what came of it.
 
-    kind: "tax", "retain", "target", "guard_rate", "guard_increase", "pool" or "judge". subject: the suite, pool or
+    kind: "tax", "retain", "retain_relative", "target", "guard_rate", "guard_increase", "pool" or "judge". subject: the suite, pool or
     judge. rule: the rule in words. threshold: the number the interval was held against, in score units, signed as
     `estimate` is. more_items_needed: 0 when decided, None when no number of further items would do.
     unit: of `estimate` and `threshold` where scores have no bounds ("bits per byte"); None: rates and points.
