@@ -82,7 +82,8 @@ def plan(
     intervals and gates of a real run. Printed are how often they get GO, how often each gate passes, and the limit at which
     it would pass as often as `power` says.
 
-    **Exit codes**: 0 GO is as likely as the policy asks; 3 it is not; 2 bad input; 4 an engine failed in the warm-up.
+    **Exit codes**: 0 GO is as likely as the policy asks; 3 it is not; 2 bad input. An engine that fails in the warm-up leaves the plan as it is, and
+    a caution says so.
     """
     from evalkit.foresight import plan_comparison
     from evalkit.report.planned import print_plan

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -77,8 +77,8 @@ def plan_comparison(
     if sequential:
         found = dataclasses.replace(found, asked=_asked(design, inputs.policy, expected, gain, seed, progress))
     if warm_up:
-        costs = _costs(schedule, inputs, specs, items, warm_up, progress)
-        found = dataclasses.replace(found, costs=tuple(costs))
+        costs, failed = _costs(schedule, inputs, specs, items, warm_up, progress)
+        found = dataclasses.replace(found, costs=costs, cautions=(*found.cautions, *failed))
     else:
         schedule.close()
     return found
@@ -121,8 +121,8 @@ def _costs(
     items: Sequence[Item],
     warm_up: int,
     progress: Progress,
-) -> Iterable[PlannedCost]:
-    """Tokens and time of every model and judge, from some items of each suite, really asked."""
+) -> tuple[tuple[PlannedCost, ...], tuple[str, ...]]:
+    """Tokens and time of every model and judge, from some items of each suite, really asked; and what could not be asked."""
     warm = _some_of_each_suite(items, warm_up)
     with Journal(cache_folder() / "journal.sqlite") as journal:
         collected = schedule.collect(inputs.suites, warm, journal, progress)
@@ -135,12 +135,22 @@ def _costs(
             counted[item.task.suite] = counted.get(item.task.suite, 0) + number
         return counted
 
-    for arm in specs:
-        if arm in ARMS:
-            yield _cost_of(arm, answers(items, arm), answers(warm, arm), collected)
+    costs = [_cost_of(arm, answers(items, arm), answers(warm, arm), collected) for arm in ARMS]
     some, whole = schedule.foreseen(inputs.suites, warm), schedule.foreseen(inputs.suites, items)
-    for judge in inputs.readers:
-        yield _cost_of_judge(judge.name, whole[judge.name], some[judge.name], collected)
+    costs += [_cost_of_judge(one.name, whole[one.name], some[one.name], collected) for one in inputs.readers]
+    return tuple(costs), tuple(_failed(collected))
+
+
+def _failed(collected: Collected) -> Iterator[str]:
+    """Of every model whose warm-up lacks answers, why."""
+    frame = samples_frame(collected.records.table())
+    for arm in ARMS:
+        mine = frame.loc[(frame["arm"] == arm) & frame["failure"].notna(), :]
+        if len(mine):
+            why = f"{mine['failure_message'].iloc[0]}" + (
+                f" ({hint})" if (hint := mine["failure_hint"].iloc[0]) else ""
+            )
+            yield f"{arm}: {len(mine)} answers of the warm-up never came: {why}"
 
 
 def _cost_of_judge(name: str, whole: JudgeCost, some: JudgeCost, collected: Collected) -> PlannedCost:

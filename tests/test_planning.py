@@ -307,6 +307,17 @@ def test_the_warm_up_measures_tokens_and_its_answers_are_not_asked_again(fake, f
     assert len(fake.generated) == 1200
 
 
+def test_an_engine_that_cannot_start_leaves_the_plan_and_is_named(fake, folder):
+    _, spec, _, _ = folder
+    fake.cannot_start = True
+    models = [ModelSpec(name=name, backend="fake", model=name) for name in ("b", "t")]
+    found = plan_comparison(*models, suites=[spec], warm_up=6, runs=100)
+    assert [one.seconds for one in found.costs] == [None, None]
+    assert found.cautions[0] == (
+        "base: 6 answers of the warm-up never came: out of memory while loading (use a smaller model)"
+    )
+
+
 def test_nothing_is_asked_without_a_warm_up(fake, folder):
     _, spec, _, _ = folder
     models = [ModelSpec(name=name, backend="fake", model=name) for name in ("b", "t")]
