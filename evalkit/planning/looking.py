@@ -13,7 +13,8 @@ from evalkit.config import PolicySpec
 from evalkit.gate import decide
 from evalkit.looks import first_look, hope, look_level
 from evalkit.planning.design import Design
-from evalkit.planning.simulation import Scores, comparison_of, drawn_scores, is_planned
+from evalkit.planning.scores import Scores, drawn_scores
+from evalkit.planning.simulation import comparison_of, is_planned
 from evalkit.types import Decision, Expected
 
 
