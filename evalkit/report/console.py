@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 from rich import box
@@ -126,7 +127,9 @@ def _over_incumbent(over: IncumbentTable, level: float, console: Console) -> Tab
 def _judge(judge: JudgeResult) -> str:
     flips = f", order flips {percent(judge.order_flip_rate)}" if judge.order_flip_rate is not None else ""
     over = f" over {judge.against}" if judge.against != "base" else ""
-    equal = f", {percent(judge.length_controlled.win_rate.value)} at equal length" if judge.length_controlled else ""
+    control = judge.length_controlled
+    known = control is not None and not math.isnan(control.win_rate.value)
+    equal = f", {percent(control.win_rate.value)} at equal length" if control and known else ""
     return (
         f"Judge {judge.name} prefers tuned{over} in {rate(judge.win_rate)} of {count(judge.n)} prompts"
         f"{equal}{flips}, {count(judge.unscored)} unscored; {standing(judge)}"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from evalkit.report.numbers import count, difference, percent, plain, rate, rounded
+from evalkit.report.numbers import NOTHING, count, difference, percent, plain, rate, rounded
 from evalkit.report.view import samples_link
 from evalkit.types import Anchors, Comparison, ExamRecord, JudgeCost, JudgeResult, LengthControl, Manifest
 
@@ -109,6 +110,10 @@ def _facts(judge: JudgeResult) -> Iterator[Fact]:
 
 def _length(control: LengthControl) -> Iterator[Fact]:
     told = f"{control.win_rate.method}, n = {count(control.win_rate.n)}"
+    if math.isnan(control.win_rate.value):  # as where all tie: there is nothing that length could explain
+        why = "; ".join(control.win_rate.cautions)
+        yield Fact("Win rate at equal length", NOTHING, more=f"{told}; {why}" if why else told)
+        return
     yield Fact("Win rate at equal length", rate(control.win_rate), more=told)
     slope = control.slope
     ends = "" if slope.low is None or slope.high is None else f" [{slope.low:+.2f}, {slope.high:+.2f}]"

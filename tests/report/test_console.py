@@ -1,4 +1,5 @@
 import io
+import math
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -7,6 +8,8 @@ from example_run import Planned, make_run
 from rich.console import Console
 
 from evalkit.report.console import print_summary
+from evalkit.report.judged import judge_views
+from evalkit.types import Estimate, LengthControl
 
 ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -59,3 +62,18 @@ def test_an_incomplete_run_says_so_in_the_title():
     run = make_run((Planned("b", "retain", 0.9, 0.8, 40, missing=6),), judge=None, complete=False)
     assert "INCOMPLETE" in shown(run)
     assert "! 6 failed: out of memory" in shown(run)
+
+
+def test_where_every_pair_ties_nothing_is_said_of_equal_length_and_no_nan_is_shown(run):
+    """Nothing that length could explain: no win rate at equal length, no slope."""
+    none = Estimate(math.nan, None, None, None, 0.95, "logistic in length", 0, ("every pair ties",))
+    (judge,) = run.comparison.judges
+    judge = replace(judge, length_controlled=LengthControl(none, none))
+    tied = replace(run.comparison, judges=(judge,))
+    assert "at equal length" not in shown(replace(run, comparison=tied))
+    (view,) = judge_views(tied, run.manifest)
+    facts = {fact.term: fact for fact in view.facts}
+    assert (
+        facts["Win rate at equal length"].value == "n/a" and "every pair ties" in facts["Win rate at equal length"].more
+    )
+    assert "Length slope" not in facts
