@@ -13,7 +13,8 @@ demo:
 test:
 	@.ci/setup test
 	@$(MAKE) --no-print-directory lint
-	$(VENV)/pytest
+	$(VENV)/pytest -m e2e
+	$(VENV)/pytest -m "not e2e" -n 2 --dist loadfile
 
 lint:
 	$(VENV)/ruff check .
@@ -23,7 +24,7 @@ lint:
 # The tests that need no engine and no browser: seconds.
 unit:
 	@.ci/setup test
-	$(VENV)/pytest -m "not e2e and not browser"
+	$(VENV)/pytest -m "not e2e and not browser" -n 2 --dist loadfile
 
 e2e:
 	@.ci/setup test

@@ -304,7 +304,11 @@ def _difference(scores: PairedScores, level: float) -> Estimate:
 
 
 def _suite(
-    record: SuiteRecord, scores: Mapping[str, PairedScores], level: float, checked: bool, relative: float | None
+    record: SuiteRecord,
+    scores: Mapping[str, PairedScores],
+    level: float,
+    checked: bool,
+    relative: float | None = None,
 ) -> SuiteResult:
     metrics = {task.name: task.metric for task in record.tasks}
     tasks = tuple(_task(name, metrics[name], part, level) for name, part in scores.items())
