@@ -213,11 +213,11 @@ def run_comparison(
     scanned = scan(inputs.suites, files, FileHashes(cache_folder()), progress)
     began = datetime.datetime.now(datetime.UTC)
 
-    def whole(collected: Collected, looked: Looked | None, anchors: Mapping[str, Anchors | None]) -> Run:
-        """What has come in so far as a run of its own."""
+    def whole(collected: Collected, looked: Looked | None, anchors: Mapping[str, Anchors | None] | None = None) -> Run:
+        """What has come in so far as a run of its own; without anchors a look, of which only the decision is wanted."""
         table = with_overlaps(collected.records.table(), scanned.shares)
         read_by = tuple(
-            dataclasses.replace(record, anchors=anchors.get(record.name))
+            dataclasses.replace(record, anchors=(anchors or {}).get(record.name))
             for record in judge_records(inputs.readers, collected.models, collected.costs)
         )
         manifest = Manifest(
@@ -252,7 +252,9 @@ def run_comparison(
             *fidelity_cautions(models, samples_frame(with_incumbent(table)), manifest.suites),
             *reasoning_cautions(models, manifest.suites),
         )
-        return _decide(dataclasses.replace(manifest, cautions=said), inputs.policy, table, None)
+        return _decide(
+            dataclasses.replace(manifest, cautions=said), inputs.policy, table, None, describe=anchors is not None
+        )
 
     looked = first_look(inputs.policy.sequential, len(items)) if sequential else None
     if looked is not None and schedule.reloads:
@@ -268,7 +270,7 @@ def run_comparison(
         nonlocal looked
         assert looked is not None
         looked = dataclasses.replace(looked, look=stage + 1, asked=sum(len(one) for one in stages[: stage + 1]))
-        decision = whole(collected, looked, {}).decision
+        decision = whole(collected, looked).decision
         if decision.complete and decision.outcome != "inconclusive":
             looked = dataclasses.replace(looked, stopped="decided")
         elif looked.futility is not None and hope(decision, inputs.policy.level, looked) < looked.futility:
@@ -476,7 +478,9 @@ def _check_answered(folder: Path, gated: Mapping[str, str], table: pa.Table) -> 
             )
 
 
-def _decide(manifest: Manifest, policy: PolicySpec, table: pa.Table, folder: Path | None) -> Run:
+def _decide(
+    manifest: Manifest, policy: PolicySpec, table: pa.Table, folder: Path | None, *, describe: bool = True
+) -> Run:
     manifest = dataclasses.replace(manifest, suites=standing(manifest.suites, manifest.graders, policy))
     looked = manifest.sequential
     samples = samples_frame(table)
@@ -490,11 +494,12 @@ def _decide(manifest: Manifest, policy: PolicySpec, table: pa.Table, folder: Pat
         max_unscored=policy.judge.max_unscored,
         over_incumbent=over_incumbent(policy, _terms(manifest.suites)),
         relative=policy.retain.relative,
+        describe=describe,
     )
     decision = decide(comparison, policy)
     if looked is not None:
         comparison, decision = as_repeated(comparison, decision, policy.level, looked)
-    comparison = with_noise(comparison, samples, manifest)
+    comparison = with_noise(comparison, samples, manifest) if describe else comparison
     return Run(manifest, comparison, decision, table, folder)
 
 

@@ -13,8 +13,8 @@ from evalkit.config import PolicySpec
 from evalkit.gate import decide
 from evalkit.looks import first_look, hope, look_level
 from evalkit.planning.design import Design
-from evalkit.planning.scores import Scores, drawn_scores
-from evalkit.planning.simulation import comparison_of, is_planned
+from evalkit.planning.scores import Scores
+from evalkit.planning.simulation import comparison_of, drawn_suites
 from evalkit.types import Decision, Expected
 
 
@@ -37,12 +37,7 @@ def looked_at(
     loss: float = 0.0,
 ) -> Stopped:
     """One run with all its looks, its scores drawn as `simulate` draws them."""
-    drawn = {
-        suite.record.name: drawn_scores(suite, expected[suite.record.name], rng, gain=gain, loss=loss)
-        for suite in design.suites
-        if is_planned(suite, expected)
-    }
-    return stopped(design, drawn, policy, rng)
+    return stopped(design, drawn_suites(design, expected, rng, gain=gain, loss=loss), policy, rng)
 
 
 def stopped(

@@ -79,12 +79,19 @@ def decided(
     level: float | None = None,
 ) -> Decision:
     """One simulated run's decision. A suite whose scores have no bounds and no known spread is left out."""
-    drawn = {
+    drawn = drawn_suites(design, expected, rng, gain=gain, loss=loss)
+    return decide(comparison_of(design, drawn, policy, rng, level=level), policy)
+
+
+def drawn_suites(
+    design: Design, expected: Mapping[str, Expected], rng: np.random.Generator, *, gain: float, loss: float
+) -> dict[str, list[Scores]]:
+    """Scores of every suite of which it is known how far they spread, by name."""
+    return {
         suite.record.name: drawn_scores(suite, expected[suite.record.name], rng, gain=gain, loss=loss)
         for suite in design.suites
         if is_planned(suite, expected)
     }
-    return decide(comparison_of(design, drawn, policy, rng, level=level), policy)
 
 
 def is_planned(suite: PlannedSuite, expected: Mapping[str, Expected]) -> bool:
