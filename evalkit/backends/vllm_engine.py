@@ -33,6 +33,10 @@ from evalkit.types import Completion, EngineError, Failure, InputError, Prepared
 # The widest set of named tokens vLLM reads from one distribution.
 _MAX_NAMED_TOKENS = 128
 
+# How a request ends that was answered, and how often one is put that the engine gives up.
+_ANSWERED = ("stop", "length")
+_TRIES = 3
+
 _MEMORY_HINT = (
     "lower engine.max_model_len or engine.max_num_seqs, change engine.gpu_memory_utilization, "
     "or spread the model with engine.tensor_parallel_size"
@@ -70,6 +74,8 @@ class _Waiting:
 
     prepared: Prepared
     tally: Tally
+    lora: Any = None
+    tries: int = 1
     open: set[str] = field(default_factory=set)
     parts: dict[str, Part] = field(default_factory=dict)
 
@@ -148,7 +154,7 @@ class VllmEngine:
                     one = next(source, None)
                     if one is None:
                         more = False
-                    elif failure := self._add(one, lora_of(one), waiting):
+                    elif failure := self._add(_Waiting(one, Tally(one), lora_of(one)), waiting):
                         yield one, Completion("", finish_reason="error", failure=failure)
                 if waiting:
                     yield from self._land(self._step(), waiting)
@@ -182,13 +188,13 @@ class VllmEngine:
         except Exception as error:  # whatever ends a step ends the engine
             raise self._died(error) from error
 
-    def _add(self, one: Prepared, lora: Any, waiting: dict[str, _Waiting]) -> Failure | None:
+    def _add(self, state: _Waiting, waiting: dict[str, _Waiting]) -> Failure | None:
         """Hand one request to the engine; a Failure where it refuses this one."""
-        state = _Waiting(one, Tally(one))
+        one = state.prepared
         try:
             for part, params in self._parts(one):
                 id = f"evalkit-{next(self._ids)}"
-                self._engine.add_request(id, {"prompt_token_ids": list(part.ids)}, params, lora_request=lora)
+                self._engine.add_request(id, {"prompt_token_ids": list(part.ids)}, params, lora_request=state.lora)
                 waiting[id] = state
                 state.open.add(id)
                 state.parts[id] = part
@@ -272,6 +278,13 @@ class VllmEngine:
                 continue
             del waiting[output.request_id]
             state.open.discard(output.request_id)
+            if output.outputs[0].finish_reason not in _ANSWERED and state.tries < _TRIES:
+                # The engine lives and gave up this one alone: a grammar that did not compile in its own thread, say.
+                self._forget(state, waiting)
+                again = _Waiting(state.prepared, Tally(state.prepared), state.lora, state.tries + 1)
+                if failure := self._add(again, waiting):
+                    yield state.prepared, Completion("", finish_reason="error", failure=failure)
+                continue
             if not state.prepared.request.is_scored:
                 yield state.prepared, _completion(state.prepared, output)
                 continue
@@ -326,7 +339,7 @@ def _is_dead(error: BaseException) -> bool:
 def _completion(prepared: Prepared, output: Any) -> Completion:
     one = output.outputs[0]
     usage = Usage(prompt_tokens=len(prepared.token_ids or ()), completion_tokens=len(one.token_ids))
-    if one.finish_reason not in ("stop", "length"):
+    if one.finish_reason not in _ANSWERED:
         failure = Failure(prepared.request.model, "aborted", f"the engine gave up: {one.finish_reason}", retryable=True)
         return Completion(one.text, finish_reason="error", usage=usage, failure=failure)
     kept = tuple(one.token_ids) if prepared.request.keep_tokens else None

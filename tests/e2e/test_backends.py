@@ -83,6 +83,7 @@ JUDGED = [
     ask(f"Which is longer? first: {a} second: {b}", f"judged-{a}", Sampling(max_tokens=8), constraint=Constraint(WORDS))
     for a, b in (("a word", "two words more"), ("a very long sentence", "x"), ("same", "same"))
 ]
+DISTINCT = [replace(one, constraint=Constraint((*WORDS, str(place)))) for place, one in enumerate(JUDGED)]
 VERBATIM = ask("Paris is the capital of", "verbatim", options=(" France", " Germany and Austria", "\n"), verbatim=True)
 PROSE = " ".join(f"{city} is the capital of {country}." for country, city in CAPITALS.items())
 READ = Request("base", "suite", "task", "read", (), Sampling(), text=PROSE)
@@ -408,3 +409,31 @@ def test_an_engine_that_dies_while_generating_says_so_and_can_be_started_again(m
         assert answer(backend, [SHORT])["short"].failure is None
     finally:
         backend.close()
+
+
+@pytest.mark.skipif(importlib.util.find_spec("vllm") is None, reason="vllm is not installed")
+def test_a_request_that_the_engine_gives_up_alone_is_put_again_and_at_last_reported(
+    model_folder, tmp_path, monkeypatch
+):
+    from vllm.v1.structured_output import StructuredOutputManager
+
+    compile_ = StructuredOutputManager._create_grammar
+    failures = {'"0"': 1, '"2"': 99}  # by a word that only one of them allows
+
+    def failing(self, request):
+        _, grammar = request.structured_output_request.structured_output_key
+        for word in failures:
+            if word in grammar and failures[word]:
+                failures[word] -= 1
+                raise RuntimeError("the grammar does not compile")
+        return compile_(self, request)
+
+    monkeypatch.setattr(StructuredOutputManager, "_create_grammar", failing)
+    backend = opened("vllm", model_folder, tmp_path)
+    try:
+        landed = answer(backend, [*DISTINCT, SHORT])
+    finally:
+        backend.close()
+    failed = {id: done.failure.kind for id, done in landed.items() if done.failure}
+    assert failed == {"judged-same": "aborted"} and failures == {'"0"': 0, '"2"': 96}
+    assert all(landed[one.example_id].text in one.constraint.choice for one in DISTINCT[:2])

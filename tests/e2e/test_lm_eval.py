@@ -187,13 +187,14 @@ def ours(harness, tasks, model_folder, tmp_path_factory):
     asked: list[tuple[int, ...]] = []
     add = VllmEngine._add
 
-    def recording(self, one, lora, waiting):
+    def recording(self, state, waiting):
+        one = state.prepared
         if one.request.is_scored:
             assert one.spans and not one.option_ids
             asked.extend(span.ids for span in one.spans)
         else:
             asked.append(one.token_ids)
-        return add(self, one, lora, waiting)
+        return add(self, state, waiting)
 
     patch.setattr(VllmEngine, "_add", recording)
     patch.setenv("EVALKIT_CACHE", str(tmp_path_factory.mktemp("cache")))
