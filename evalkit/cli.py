@@ -14,6 +14,7 @@ import typer
 from evalkit import cli_import, cli_init, cli_labels, cli_plan, cli_rank, cli_suites, cli_sweep
 from evalkit.cli_options import (
     Base,
+    Executor,
     Incumbent,
     Json,
     Judge,
@@ -128,6 +129,7 @@ def compare(
             "answers and marks differ between two runs of one model stands beside what TUNED changed. It gates nothing.",
         ),
     ] = None,
+    executor: Executor = None,
     allow_unsandboxed_code: Unsandboxed = False,
     json: Json = False,
 ) -> None:
@@ -157,6 +159,7 @@ def compare(
             sequential=sequential,
             fresh_from=fresh_from or (),
             aa=aa,
+            executor=executor,
             progress=progress,
             command=shlex.join(["evalkit", *sys.argv[1:]]),
         )
@@ -206,6 +209,7 @@ def run(
     ] = None,
     limit: Limit = None,
     seed: Seed = 0,
+    executor: Executor = None,
     allow_unsandboxed_code: Unsandboxed = False,
     json: Json = False,
 ) -> None:
@@ -216,7 +220,9 @@ def run(
 
     waive_sandbox(allow_unsandboxed_code)
     with resumable(), LiveProgress() as progress:
-        samples = run_one(model, suites=suite, ids=id_ or (), limit=limit, seed=seed, progress=progress)
+        samples = run_one(
+            model, suites=suite, ids=id_ or (), limit=limit, seed=seed, executor=executor, progress=progress
+        )
     if json:
         typer.echo(samples.to_json(orient="records", force_ascii=False))
     elif id_:
