@@ -161,6 +161,7 @@ class RayPool:
     def wait(self, timeout_s: float) -> list[Event]:
         """What has happened; waits so long for anything to happen."""
         import ray
+        from ray.exceptions import RayError
 
         self._ping()
         if not self._calls:
@@ -176,7 +177,7 @@ class RayPool:
             one = self._actors[name]
             try:
                 value = ray.get(ref)
-            except ray.exceptions.RayError as error:
+            except RayError as error:
                 if call == "describe" or one.busy:
                     events += self._failed(name, one, error)
                 continue
