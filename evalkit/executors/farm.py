@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -19,6 +20,7 @@ from evalkit.types import (
     Completion,
     EngineError,
     Failure,
+    InputError,
     ModelRecord,
     Prepared,
     Progress,
@@ -29,7 +31,7 @@ from evalkit.types import (
 
 _TICK_S = 0.5
 _PAUSE_S = 0.02
-_SAID_AFTER_S = 5.0
+_SAID_AFTER_S = 10.0
 _GRACE_S = 30.0
 
 MakePool = Callable[[Mapping[str, ModelSpec], Mapping[str, ModelRecord], Need, int, Mapping[str, Any]], Pool]
@@ -56,8 +58,10 @@ class Farm:
         self._working: dict[str, Told] = {}
         self._records: Mapping[str, ModelRecord] = {}
         self._hosts: dict[str, str] = {}
+        self._devices: dict[str, None] = {}
         self._count = self._losses = self._put_again = 0
         self._last: Lost | None = None
+        self._refused: EngineError | InputError | None = None
 
     # --- before any engine ---
 
@@ -84,6 +88,8 @@ class Farm:
         Raises EngineError where none can be placed in time, or none can load.
         """
         self._progress = progress
+        if self._refused is not None:
+            raise self._refused
         if self._pool is not None:
             if not self._working and self._pool.placing + self._pool.loading == 0:
                 raise self._all_lost()
@@ -97,7 +103,7 @@ class Farm:
         self._say_asked(need, room)
         models = {name: _anywhere(spec, records[name], need) for name, spec in self._specs.items()}
         self._pool = self._make_pool(models, records, need, self._count, self._cluster.environment())
-        self._until_ready(need)
+        self._until_ready(need, room)
 
     def stream(self, prepared: Iterable[Prepared | None]) -> Iterator[tuple[Prepared, Completion]]:
         """Answer requests as they land, in whatever order; a request that was lost too often is yielded with its failure."""
@@ -164,12 +170,13 @@ class Farm:
             )
             yield one, Completion("", finish_reason="error", failure=failure)
 
-    def _until_ready(self, need: Need) -> None:
-        """Wait for the replicas that are placed; once one is ready, not much longer than it took."""
+    def _until_ready(self, need: Need, room: Room) -> None:
+        """Wait for the replicas that have their resources; once one is ready, not much longer than it took."""
         assert self._pool is not None
         began = time.monotonic()
         said, ready_after = False, math.inf
-        while not self._working or self._pool.loading:
+        at_once = self._count <= room.free
+        while not self._working or self._pool.loading or (at_once and self._pool.placing):
             for event in self._pool.wait(_TICK_S):
                 self._heed(event)
             spent = time.monotonic() - began
@@ -179,7 +186,7 @@ class Farm:
                 return
             if not self._working and self._pool.placing + self._pool.loading == 0:
                 raise self._all_lost()
-            if not self._hosts and not said and spent > _SAID_AFTER_S:
+            if not room.free and not self._hosts and not said and spent > _SAID_AFTER_S:
                 said = True
                 self._progress.note(f"{self._name}: waiting for resources: {self._asked_and_there(need)}")
             if not self._working and self._pool.loading == 0 and spent > self._cluster.executor.wait_s:
@@ -190,6 +197,7 @@ class Farm:
         if isinstance(event, Placed):
             again = event.replica in self._hosts
             self._hosts[event.replica] = event.told.host
+            self._devices[event.told.hardware] = None
             self._progress.note(
                 f"{self._name}: {event.replica} of {self._count} is placed{' again' if again else ''} on {event.told.host}"
             )
@@ -204,7 +212,8 @@ class Farm:
             then = "" if event.over else "; Ray starts it again where there is room"
             self._progress.note(f"{self._name}: {event.replica}{where} is lost: {event.why}{then}")
             if event.fault is not None and event.fault.differs:
-                raise event.fault.error()
+                self._refused = event.fault.error()
+                raise self._refused
 
     # --- words ---
 
@@ -212,11 +221,11 @@ class Farm:
     def _note(self) -> str:
         """For the manifest: where it was answered, and what was lost."""
         hosts = dict.fromkeys(self._hosts.values())
-        devices = dict.fromkeys(told.hardware for told in self._working.values() if told.hardware)
-        on = f" ({'; '.join(devices)})" if devices else ""
+        version = importlib.metadata.version("ray")
         lost = f"; {counted(self._losses, 'loss')}" if self._losses == 1 else f"; {self._losses} losses"
         lost = f"{lost}, {self._put_again} requests put again" if self._losses else ""
-        return f"answered on Ray by {counted(len(self._hosts), 'replica')} on {', '.join(hosts)}{on}{lost}"
+        on = f"{', '.join(hosts)} ({'; '.join(self._devices)})"
+        return f"answered on Ray {version} by {counted(len(self._hosts), 'replica')} on {on}{lost}"
 
     def _say_asked(self, need: Need, room: Room) -> None:
         at_once = "" if self._count <= room.free else f", {room.free} of them at once"

@@ -94,15 +94,19 @@ class Pool(Protocol):
 
 @dataclass(slots=True)
 class _Actor:
-    """state: placing (no resources yet, or to be started again), loading, ready, over. lost: the birth that is to be seen no more."""
+    """state: placing (no resources yet, or to be started again), loading, ready, over.
+
+    birth: of its process. lost: of the one that is not asked any more, `ended` once it was told to end.
+    """
 
     handle: Any
     group: Any = None
     state: Literal["placing", "loading", "ready", "over"] = "placing"
     busy: bool = False
     doing: str = ""
-    lost: str = ""
     birth: str = ""
+    lost: str = ""
+    ended: bool = False
     ping_at: float | None = field(default=0.0)
 
 
@@ -132,7 +136,7 @@ class RayPool:
                 scheduling_strategy=where,
                 max_restarts=_RESTARTS,
                 max_task_retries=0,  # which requests are put again is for the driver to say
-                max_concurrency=3,
+                max_concurrency=4,
                 runtime_env=dict(environment),
             ).remote(dict(models), dict(expected))
             self._actors[f"replica {number}"] = _Actor(handle, group)
@@ -187,19 +191,16 @@ class RayPool:
                 one.busy = False
                 events.append(Answered(name, value))
                 if value.fault is not None:
-                    # Ray starts it again, as often as it may.
                     events.append(self._leave(name, one, value.fault.message, fault=value.fault))
-                    one.lost = one.birth
-                    ray.kill(one.handle, no_restart=False)
+                    _start_again(one)
         return events
 
     def forget(self) -> None:
         """Have replicas drop what they were asked."""
+        # Who is asked at the moment stays so until it answers: two calls at a time would take each other's answers.
         for one in self._actors.values():
             if one.state == "ready":
                 one.handle.forget.remote()
-                one.busy = False
-        self._calls = {ref: call for ref, call in self._calls.items() if call[1] != "exchange"}
 
     def close(self) -> None:
         """Give back all resources; engines have a moment to end by themselves."""
@@ -225,7 +226,10 @@ class RayPool:
                 self._calls[one.handle.describe.remote(one.doing, _DESCRIBE_S)] = (name, "describe")
 
     def _described(self, name: str, one: _Actor, told: Told) -> list[Event]:
-        if told.birth == one.lost:  # the process that was told to end answers a last time
+        if told.birth == one.lost:
+            # It was only out of reach; what it was asked is with others by now, and a call to it may still be waiting there.
+            if not one.ended:
+                _start_again(one)
             one.ping_at = time.monotonic() + _PING_S
             return []
         events: list[Event] = []
@@ -260,8 +264,17 @@ class RayPool:
 
     def _leave(self, name: str, one: _Actor, why: str, *, over: bool = False, fault: Fault | None = None) -> Lost:
         one.state, one.busy, one.doing = "over" if over else "placing", False, ""
+        one.lost, one.ended = one.birth, False
         one.ping_at = None if over else time.monotonic() + _PING_S
         return Lost(name, why, over, fault)
+
+
+def _start_again(one: _Actor) -> None:
+    """End the process; Ray starts another one, as often as it may."""
+    import ray
+
+    one.ended = True
+    ray.kill(one.handle, no_restart=False)
 
 
 def _group(need: Need) -> tuple[Any, Any]:

@@ -1,12 +1,13 @@
 """One replica: an ordinary backend at work in a process of its own, which takes shards and gives back what has landed.
 
-Runs as a Ray actor, and knows nothing of Ray. Answers travel together, not one by one: at thousands a second the calls would cost the
+Runs as a Ray actor, and needs no Ray itself. Answers travel together, not one by one: at thousands a second the calls would cost the
 driver more than what it does with them.
 """
 
 from __future__ import annotations
 
 import socket
+import sys
 import threading
 import time
 import uuid
@@ -99,7 +100,7 @@ class Replica:
             self._changed.wait_for(lambda: self._ready or self._fault or self._doing != seen, timeout=wait_s)
             return Told(
                 self._birth,
-                socket.gethostname(),
+                _here(),
                 self._doing,
                 self._ready,
                 self._fault,
@@ -165,7 +166,7 @@ class Replica:
 
     def _open(self) -> Backend:
         """The backend of these models; it is not started where it is not what was asked for."""
-        here = socket.gethostname()
+        here = _here()
         for spec in self._models.values():
             for field, value in (("model", spec.model), ("adapter", spec.adapter)):
                 if value and Path(value).is_absolute() and not Path(value).is_dir():
@@ -250,7 +251,7 @@ def _check_same(name: str, expected: ModelRecord, found: ModelRecord, here: str)
 
 
 def _fault(error: Exception) -> Fault:
-    here = socket.gethostname()
+    here = _here()
     text = str(error)
     if isinstance(error, EngineError):
         message = text if text.startswith(f"{here}: ") else f"{here}: {text}"
@@ -258,6 +259,12 @@ def _fault(error: Exception) -> Fault:
     if isinstance(error, InputError):
         return Fault(text, "input", usage=True)
     return Fault(f"{here}: {type(error).__name__}: {text}", "internal", "this may be a bug; please report it")
+
+
+def _here() -> str:
+    """What the cluster calls this node, which is its address; else this machine's name."""
+    ray = sys.modules.get("ray")
+    return ray.util.get_node_ip_address() if ray is not None and ray.is_initialized() else socket.gethostname()
 
 
 def _hardware() -> str:
