@@ -182,7 +182,7 @@ class Schedule:
         name = " + ".join(arms)
         readers = {one.spec.name: one for one in asked.readers}
         first: list[Iterable[Request]] = [
-            self._requests(arms, _longest_first(stage, self._specs[arms[0]]), judged, gated)
+            self._requests(arms, longest_first(stage, self._specs[arms[0]]), judged, gated)
         ]
         if "base" in arms:
             first.append(self._requests_again(asked.again))
@@ -372,7 +372,7 @@ class Schedule:
         ]
 
 
-def _longest_first(items: Iterable[Item], spec: ModelSpec) -> list[Item]:
+def longest_first(items: Iterable[Item], spec: ModelSpec) -> list[Item]:
     """Items that may be answered at length before short ones, so that no long answer is left to the end alone.
 
     Those of one task stay together, and in their order: what their prompts share is met in the prefix cache.
