@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import secrets
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,6 +66,7 @@ from evalkit.types import (
     Looked,
     Manifest,
     ModelRecord,
+    Phase,
     Progress,
     RunError,
     Silent,
@@ -305,11 +307,14 @@ def run_comparison(
     for _, phases in anchors.values():
         collected.phases += [dataclasses.replace(one, name=f"{one.name}: stored pairs") for one in phases]
     progress.phase("comparing and deciding")
+    deciding = time.monotonic()
     if looked is not None and looked.stopped == "end":
         looked = dataclasses.replace(looked, look=looked.looks, asked=len(items))
     run = whole(collected, looked, {name: one for name, (one, _) in anchors.items()})
     if run.decision.outcome == "inconclusive":
         run = _with_cautions(run, promise)
+    phases = (*run.manifest.phases, Phase("deciding", time.monotonic() - deciding))
+    run = dataclasses.replace(run, manifest=dataclasses.replace(run.manifest, phases=phases))
     if out is not None:
         progress.phase("writing the report")
         run.write(out)

@@ -118,14 +118,19 @@ def with_jury(judge: JudgeSpec | None, readers: tuple[JudgeRecord, ...]) -> tupl
 
 
 def merged(phases: Sequence[Phase]) -> list[Phase]:
-    """Phases of one name as one row, in the order of their first."""
-    merged: dict[str, Phase] = {}
+    """Phases of one name as one row, in the order of their first, with the speed of the whole."""
+    rows: dict[str, Phase] = {}
     for phase in phases:
-        before = merged.get(phase.name)
-        numbers = {
-            slot: getattr(phase, slot) + (getattr(before, slot) if before else 0)
-            for slot in Phase.__slots__
-            if slot != "name"
-        }
-        merged[phase.name] = Phase(phase.name, **numbers)
-    return list(merged.values())
+        before = rows.get(phase.name)
+        if before is None:
+            rows[phase.name] = phase
+            continue
+        added = ("seconds", "requests", "cached", "prompt_tokens", "completion_tokens")
+        numbers = {slot: getattr(phase, slot) + getattr(before, slot) for slot in added}
+        rows[phase.name] = dataclasses.replace(before, **numbers, beside=before.beside and phase.beside)
+    return [dataclasses.replace(one, tokens_per_second=_speed(one)) for one in rows.values()]
+
+
+def _speed(phase: Phase) -> float | None:
+    tokens = phase.completion_tokens or phase.prompt_tokens
+    return tokens / phase.seconds if tokens and phase.seconds > 0 else None

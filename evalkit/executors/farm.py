@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from evalkit.backends import Backend
+from evalkit.backends import Backend, Timings
 from evalkit.config import ModelSpec
 from evalkit.executors.cluster import Cluster, Need, Room, counted
 from evalkit.executors.pool import Answered, Event, Joined, Lost, Placed, Pool, RayPool
@@ -30,7 +30,8 @@ from evalkit.types import (
 )
 
 _TICK_S = 0.5
-_PAUSE_S = 0.02
+_PAUSE_S = 0.05
+_EXCHANGE_S = 1.0
 _SAID_AFTER_S = 10.0
 _GRACE_S = 30.0
 
@@ -43,6 +44,8 @@ class Farm:
     specs: by the names it serves. Models that share an engine here share it on every replica. Only what could not be had
     otherwise ends a run: a replica that is lost is started again by Ray, and what it had goes to the others.
     """
+
+    is_continuous = True
 
     def __init__(
         self, local: Backend, specs: Mapping[str, ModelSpec], cluster: Cluster, make_pool: MakePool = RayPool
@@ -59,6 +62,7 @@ class Farm:
         self._records: Mapping[str, ModelRecord] = {}
         self._hosts: dict[str, str] = {}
         self._devices: dict[str, None] = {}
+        self._timings: dict[str, Timings] = {}  # by birth
         self._count = self._losses = self._put_again = 0
         self._last: Lost | None = None
         self._refused: EngineError | InputError | None = None
@@ -117,7 +121,7 @@ class Farm:
                 self._hand_out(shards)
                 if shards.done:
                     return
-                for event in self._pool.wait(_PAUSE_S if shards.waits else _TICK_S):
+                for event in self._pool.wait(_PAUSE_S if shards.paused else _TICK_S):
                     self._heed(event)
                     if isinstance(event, Answered):
                         for number, completion in event.landed.answers:
@@ -136,6 +140,15 @@ class Farm:
             if not shards.done:
                 self._pool.forget()
 
+    def timings(self) -> Timings:
+        """Of all replicas: the longest compiling, and what requests took altogether."""
+        each = self._timings.values()
+        return Timings(
+            max((one.compiling for one in each), default=0.0),
+            sum(one.prefill for one in each),
+            sum(one.decode for one in each),
+        )
+
     def close(self) -> None:
         """Give back the cluster's resources."""
         if self._pool is not None:
@@ -150,7 +163,8 @@ class Farm:
         for name in self._pool.idle:
             shard = shards.take(name, len(self._working))
             if shard or shards.held_by(name):
-                self._pool.ask(name, shard, shards.size(len(self._working)) if shard else 0)
+                low = shards.size(len(self._working)) if shard else 0
+                self._pool.ask(name, shard, low, _PAUSE_S if shards.paused else _EXCHANGE_S)
 
     def _put_back(self, shards: Shards, lost: Lost) -> Iterator[tuple[Prepared, Completion]]:
         """What a lost replica had goes to the front again; what has been lost too often is given up."""
@@ -203,7 +217,11 @@ class Farm:
             )
         elif isinstance(event, Joined):
             self._working[event.replica] = event.told
+            self._timings[event.told.birth] = event.told.timings
             self._records = event.told.records or self._records
+        elif isinstance(event, Answered):
+            if event.replica in self._working:
+                self._timings[self._working[event.replica].birth] = event.landed.timings
         elif isinstance(event, Lost):
             self._working.pop(event.replica, None)
             self._losses += 1

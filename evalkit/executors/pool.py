@@ -16,7 +16,6 @@ from evalkit.types import ModelRecord
 _RESTARTS = 3
 _PING_S = 1.0
 _DESCRIBE_S = 5.0
-_EXCHANGE_S = 1.0
 _END_S = 10.0
 
 
@@ -75,7 +74,7 @@ class Pool(Protocol):
         """How many have resources and are not ready yet."""
         ...
 
-    def ask(self, replica: str, shard: Sequence[Numbered], low: int) -> None:
+    def ask(self, replica: str, shard: Sequence[Numbered], low: int, wait_s: float) -> None:
         """Hand over a shard, and ask for what has landed; as `Replica.exchange`."""
         ...
 
@@ -156,11 +155,11 @@ class RayPool:
         """How many have resources and are not ready yet."""
         return sum(one.state == "loading" for one in self._actors.values())
 
-    def ask(self, replica: str, shard: Sequence[Numbered], low: int) -> None:
+    def ask(self, replica: str, shard: Sequence[Numbered], low: int, wait_s: float) -> None:
         """Hand over a shard, and ask for what has landed."""
         one = self._actors[replica]
         one.busy = True
-        self._calls[one.handle.exchange.remote(list(shard), low, self._linger_s, _EXCHANGE_S)] = (replica, "exchange")
+        self._calls[one.handle.exchange.remote(list(shard), low, self._linger_s, wait_s)] = (replica, "exchange")
 
     def wait(self, timeout_s: float) -> list[Event]:
         """What has happened; waits so long for anything to happen."""

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from evalkit.backends import Backend, open_backends
+from evalkit.backends import Backend, Timed, Timings, open_backends
 from evalkit.cache import cache_folder
 from evalkit.config import ModelSpec
 from evalkit.executors.shards import Numbered
@@ -58,15 +58,17 @@ class Told:
     fault: Fault | None = None
     records: Mapping[str, ModelRecord] | None = None
     hardware: str = ""
+    timings: Timings = Timings()
 
 
 @dataclass(frozen=True, slots=True)
 class Landed:
-    """What has landed since the last call, by number, and how many requests the engine has not taken in yet."""
+    """What has landed since the last call, by number; how many requests the engine has not taken in yet; where its time went so far."""
 
     answers: tuple[tuple[int, Completion], ...]
     queued: int
     fault: Fault | None = None
+    timings: Timings = Timings()
 
 
 class Replica:
@@ -88,6 +90,7 @@ class Replica:
         self._inside: dict[int, Numbered] = {}  # what the engine has, by id of the request
         self._answers: list[tuple[int, Completion]] = []
         self._stream = 0
+        self._timings = Timings()
         self._hardware = _hardware()
         self._thread = threading.Thread(target=self._work, name="engine", daemon=True)
         self._thread.start()
@@ -106,6 +109,7 @@ class Replica:
                 self._fault,
                 self._records,
                 self._hardware,
+                self._timings,
             )
 
     def exchange(self, shard: Sequence[Numbered], low: int, linger_s: float, wait_s: float) -> Landed:
@@ -121,7 +125,7 @@ class Replica:
             time.sleep(linger_s)
         with self._changed:
             answers, self._answers = tuple(self._answers), []
-            return Landed(answers, len(self._queue), self._fault)
+            return Landed(answers, len(self._queue), self._fault, self._timings)
 
     def forget(self) -> None:
         """Drop what was asked and not answered."""
@@ -148,6 +152,7 @@ class Replica:
             backend.start(self)
             with self._changed:
                 self._records = {name: backend.record(name) for name in backend.models}
+                self._timings = _timings(backend)
                 self._doing, self._ready = "ready", True
                 self._changed.notify_all()
             while True:
@@ -193,21 +198,22 @@ class Replica:
         # Closing it withdraws what is still in the engine.
         answers = cast(
             "Generator[tuple[Prepared, Completion]]",
-            backend.stream(self._asked(number, getattr(backend, "streams_as_asked", False))),
+            backend.stream(self._asked(number, getattr(backend, "is_continuous", False))),
         )
         try:
             for prepared, completion in answers:
                 with self._changed:
                     if self._stream != number:
                         return
+                    self._timings = _timings(backend)
                     self._answers.append((self._inside.pop(id(prepared))[0], completion))
                     self._changed.notify_all()
         finally:
             self._inside.clear()
             answers.close()
 
-    def _asked(self, number: int, as_asked: bool) -> Iterator[Prepared | None]:
-        """What is in the queue; where that is empty the end, or for a backend that takes questions as they come, a pause."""
+    def _asked(self, number: int, continuous: bool) -> Iterator[Prepared | None]:
+        """What is in the queue; where that is empty the end, or a pause for an engine that goes on with what it has."""
         while True:
             with self._changed:
                 if self._stream != number:
@@ -216,7 +222,7 @@ class Replica:
                 if taken is not None:
                     self._inside[id(taken[1])] = taken
                     self._changed.notify_all()  # whoever waits for room
-                elif not as_asked or not self._inside:
+                elif not continuous or not self._inside:
                     return
             if taken is None:
                 yield None
@@ -236,6 +242,10 @@ class Replica:
 
     def note(self, text: str) -> None:
         """Ignored: what matters of it stands in the model's record."""
+
+
+def _timings(backend: Backend) -> Timings:
+    return backend.timings() if isinstance(backend, Timed) else Timings()
 
 
 def _check_same(name: str, expected: ModelRecord, found: ModelRecord, here: str) -> None:

@@ -31,7 +31,8 @@ class Shards:
 
     prepared: the stream; None in it says that nothing is there at the moment. It is read no further ahead than two shards
     for each replica. shard: the most requests handed out at a time. tries: replicas that a request may be lost with.
-    by_model: ask all of one model before the next, for replicas that would load weights at every change.
+    by_model: ask what is there of one model before the next, for replicas that load weights at every change; the stream is then
+    read as far as it goes.
     """
 
     def __init__(self, prepared: Iterable[Prepared | None], *, shard: int, tries: int, by_model: bool = False) -> None:
@@ -40,7 +41,8 @@ class Shards:
         self._tries = tries
         self._by_model = by_model
         self._more = True
-        self._waits = False
+        self._paused = False
+        self._model = ""
         self._front: deque[int] = deque()
         self._open: dict[int, _Open] = {}
         self._held: dict[str, int] = {}
@@ -51,9 +53,9 @@ class Shards:
         return not self._more and not self._open
 
     @property
-    def waits(self) -> bool:
-        """Whether nothing is to be done until the stream brings more."""
-        return self._waits and not self._open
+    def paused(self) -> bool:
+        """Whether the stream had nothing more when it was read last, and may bring more at any time."""
+        return self._paused
 
     def held_by(self, replica: str) -> int:
         """How many requests a replica has and has not answered."""
@@ -77,6 +79,7 @@ class Shards:
             number = self._front.popleft()
             self._open[number].by = replica
             taken.append((number, self._open[number].prepared))
+            self._model = self._model_of(number)
         self._held[replica] = self.held_by(replica) + len(taken)
         return taken
 
@@ -105,25 +108,24 @@ class Shards:
         return given_up[::-1]
 
     def _fill(self, ahead: int) -> None:
-        self._waits = False
-        while self._more and (self._by_model or len(self._front) < ahead):
+        self._paused, known = False, len(self._front)
+        while self._more and not self._paused and (self._by_model or len(self._front) < ahead):
             one = next(self._source, _END)
             if one is None:
-                self._waits = True
-                return
-            if not isinstance(one, Prepared):
+                self._paused = True
+            elif isinstance(one, Prepared):
+                number = next(_NUMBERS)
+                self._open[number] = _Open(one)
+                self._front.append(number)
+            else:
                 self._more = False
-                break
-            number = next(_NUMBERS)
-            self._open[number] = _Open(one)
-            self._front.append(number)
-        if self._by_model and not self._more:
-            models = {model: place for place, model in enumerate(self._models())}
-            self._front = deque(sorted(self._front, key=lambda number: models[self._model(number)]))
-            self._by_model = False
+        if self._by_model and len(self._front) > known:
+            self._front = deque(sorted(self._front, key=self._turn))  # stable: in their order within a model
 
-    def _models(self) -> list[str]:
-        return list(dict.fromkeys(self._model(number) for number in self._front))
+    def _turn(self, number: int) -> tuple[bool, str]:
+        """The model that was asked last goes on."""
+        model = self._model_of(number)
+        return model != self._model, model
 
-    def _model(self, number: int) -> str:
+    def _model_of(self, number: int) -> str:
         return self._open[number].prepared.request.model

@@ -142,7 +142,12 @@ class TrainingFile:
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """Where the time went: one row per phase of the run."""
+    """Where the time went: one row per phase of the run.
+
+    requests: answered by the engine in this phase; cached: by the journal. beside: part of another phase, or done while
+    another went on; its seconds are no part of the run's wall time, nor its tokens of the run's tokens.
+    tokens_per_second: written; where nothing is written, read. None where neither is.
+    """
 
     name: str
     seconds: float
@@ -150,6 +155,8 @@ class Phase:
     cached: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    beside: bool = False
+    tokens_per_second: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

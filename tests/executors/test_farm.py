@@ -75,7 +75,7 @@ class Scripted:
     def idle(self):
         return [name for name in self.names if name in self.ready and name not in self.busy]
 
-    def ask(self, replica, shard, low):
+    def ask(self, replica, shard, low, wait_s):
         self.sent.append((replica, [one.request.example_id for _, one in shard], low))
         self.busy.add(replica)
         self.asked[replica] += bool(shard)
@@ -170,11 +170,11 @@ def test_a_replica_that_comes_back_is_asked_again(farm):
 
 def test_a_request_that_is_lost_every_time_is_a_row_with_its_reason(farm):
     class Deadly(Scripted):
-        def ask(self, replica, shard, low):
+        def ask(self, replica, shard, low, wait_s):
             self.lose = (
                 {replica: self.asked[replica] + 1} if "3" in [one.request.example_id for _, one in shard] else {}
             )
-            super().ask(replica, shard, low)
+            super().ask(replica, shard, low, wait_s)
 
     made, notes = farm(Deadly(2, back=True), RAY.model_copy(update={"shard": 1}))
     landed = answered(made, notes, 20)

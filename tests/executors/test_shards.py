@@ -115,10 +115,11 @@ def test_a_pause_in_the_stream_is_no_end():
     source = iter([prepared(0), None, prepared(1)])
     shards = Shards(source, shard=4, tries=3)
     ((number, _),) = shards.take("a", 1)
-    assert not shards.waits
+    assert shards.paused
     shards.land(number)
-    assert shards.waits and not shards.done
+    assert not shards.done
     assert ids(shards.take("a", 1)) == ["1"]
+    assert not shards.paused
 
 
 def test_numbers_are_not_used_again_by_the_next_stream():
