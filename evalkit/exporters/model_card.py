@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from evalkit.exporters.writing import write_whole
-from evalkit.report.numbers import share
 from evalkit.types import Comparison, Decision, Estimate, InputError, Manifest, SuiteResult, TaskResult
 
 _IDS = {"acc": "accuracy"}
@@ -130,7 +129,7 @@ def _interval(estimate: Estimate, *, unit: str | None = None) -> str:
     if estimate.low is None or estimate.high is None:
         return f"no interval, n = {estimate.n}"
     ends = [f"{end:.3f} {unit}" if unit else f"{100 * end:.1f} %" for end in (estimate.low, estimate.high)]
-    return f"{share(estimate.level)} interval {ends[0]} to {ends[1]}, n = {estimate.n}"
+    return f"{100 * estimate.level:g} % interval {ends[0]} to {ends[1]}, n = {estimate.n}"
 
 
 def _numbers(estimate: Estimate) -> dict[str, Any]:

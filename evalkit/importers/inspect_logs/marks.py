@@ -123,7 +123,7 @@ def logged_task(log: ReadLog, scorer: str, scale: Scale) -> LoggedTask:
         kind="generate",
         metric=scorer,
         items=len(log.ids),
-        available=len(log.ids),
+        available=log.file.header.eval.dataset.samples or len(log.ids),
         samples=log.epochs,
         votes="answer" if all(one.score.answer is not None for one in answers if one.score.value is not None) else None,
         temperature=_temperature(log),

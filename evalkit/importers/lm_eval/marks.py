@@ -118,11 +118,13 @@ def _names(samples: Samples) -> list[str]:
 
 def _usable(samples: Samples) -> list[str]:
     results = (samples.file.results.get("results") or {}).get(samples.file.task) or {}
+    # The result of a run of which some samples are gone cannot be the mean of the others.
+    whole = results.get("sample_len", len(samples.rows)) == len(samples.rows)
     return [
         name
         for name in _names(samples)
         if _is_sum_over_bytes(samples.rows, name)
-        or _is_mean(samples.rows, name, results.get(f"{name},{samples.filter}"))
+        or _is_mean(samples.rows, name, results.get(f"{name},{samples.filter}") if whole else None)
     ]
 
 
