@@ -51,6 +51,7 @@ def export(
 
     from evalkit.api import load
     from evalkit.exporters import export_csv, export_inspect, export_model_card, export_parquet
+    from evalkit.report.progress import LiveProgress
 
     chosen = format or _BY_ENDING.get(out.suffix.lower())
     if chosen is None:
@@ -64,7 +65,8 @@ def export(
         case Format.CSV:
             files = [export_csv(stored.table, stored.manifest, out)]
         case Format.INSPECT:
-            files = export_inspect(stored.table, stored.manifest, out)
+            with LiveProgress() as progress:
+                files = export_inspect(stored.table, stored.manifest, out, progress=progress)
         case Format.MODEL_CARD:
             files = [export_model_card(stored.comparison, stored.decision, stored.manifest, out)]
     if json:

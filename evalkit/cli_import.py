@@ -122,20 +122,23 @@ def lm_eval(
     group (mmlu) is one suite of its tasks. Of several runs in a folder the newest of each task counts, and it is said which.
     """
     from evalkit.importers import import_lm_eval
+    from evalkit.report.progress import LiveProgress
 
-    imported = import_lm_eval(
-        base_dir,
-        tuned_dir,
-        tasks=task or (),
-        metrics=metric or (),
-        filters=filter or (),
-        roles=role or (),
-        margins=margin or (),
-        aggregates=aggregate or (),
-        clusters=cluster or (),
-        base_name=base,
-        tuned_name=tuned,
-    )
+    with LiveProgress() as progress:
+        imported = import_lm_eval(
+            base_dir,
+            tuned_dir,
+            tasks=task or (),
+            metrics=metric or (),
+            filters=filter or (),
+            roles=role or (),
+            margins=margin or (),
+            aggregates=aggregate or (),
+            clusters=cluster or (),
+            base_name=base,
+            tuned_name=tuned,
+            progress=progress,
+        )
     _finish(imported, out, policy, json=json)
 
 
@@ -189,20 +192,23 @@ def inspect(
     missing, not wrong. Two that differ in input or target under one id are refused.
     """
     from evalkit.importers import import_inspect
+    from evalkit.report.progress import LiveProgress
 
-    imported = import_inspect(
-        base_log,
-        tuned_log,
-        tasks=task or (),
-        scorers=scorer or (),
-        scales=scale or (),
-        roles=role or (),
-        margins=margin or (),
-        aggregates=aggregate or (),
-        clusters=cluster or (),
-        base_name=base,
-        tuned_name=tuned,
-    )
+    with LiveProgress() as progress:
+        imported = import_inspect(
+            base_log,
+            tuned_log,
+            tasks=task or (),
+            scorers=scorer or (),
+            scales=scale or (),
+            roles=role or (),
+            margins=margin or (),
+            aggregates=aggregate or (),
+            clusters=cluster or (),
+            base_name=base,
+            tuned_name=tuned,
+            progress=progress,
+        )
     _finish(imported, out, policy, json=json)
 
 

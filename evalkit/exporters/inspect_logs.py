@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import json
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -18,7 +19,19 @@ import pyarrow as pa
 
 from evalkit.importers.inspect_logs.own import LogNote, SampleNote, as_metadata
 from evalkit.scorers import UNSCORED
-from evalkit.types import AGAIN, ARMS, INCUMBENT, PROBES, InputError, Manifest, ModelRecord, SuiteRecord, TaskRecord
+from evalkit.types import (
+    AGAIN,
+    ARMS,
+    INCUMBENT,
+    PROBES,
+    InputError,
+    Manifest,
+    ModelRecord,
+    Progress,
+    Silent,
+    SuiteRecord,
+    TaskRecord,
+)
 
 if TYPE_CHECKING:
     from inspect_ai.log import EvalLog, EvalSample
@@ -26,7 +39,9 @@ if TYPE_CHECKING:
 _ENDS = {"stop": "stop", "length": "max_tokens", "content_filter": "content_filter"}
 
 
-def export_inspect(table: pa.Table, manifest: Manifest, folder: Path) -> list[Path]:
+def export_inspect(
+    table: pa.Table, manifest: Manifest, folder: Path, *, progress: Progress | None = None
+) -> list[Path]:
     """Write `folder/ARM/TIME_SUITE-TASK_ID.eval` for every arm and task; the paths, in order.
 
     The probes, which belong to no suite, are left out. Raises InputError where Inspect is not installed, or the folder
@@ -46,6 +61,8 @@ def export_inspect(table: pa.Table, manifest: Manifest, folder: Path) -> list[Pa
     for row in table.to_pylist():
         if row["suite"] != PROBES:
             rows.setdefault((row["arm"], row["suite"], row["task"]), []).append(row)
+    progress = progress or Silent()
+    progress.phase("writing logs", len(rows), unit="logs")
     written: list[Path] = []
     for arm in (*ARMS, INCUMBENT, AGAIN):
         for suite in manifest.suites:
@@ -53,6 +70,7 @@ def export_inspect(table: pa.Table, manifest: Manifest, folder: Path) -> list[Pa
                 mine = rows.get((arm, suite.name, task.name))
                 if mine:
                     written.append(_write(folder / arm, arm, models[arm], suite, task, mine, manifest))
+                    progress.advance()
     return written
 
 
@@ -195,8 +213,6 @@ def _output(row: Mapping[str, Any], text: str, model: ModelRecord) -> Any:
 
 
 def _slices(told: str | None) -> dict[str, str]:
-    import json
-
     return json.loads(told) if told else {}
 
 

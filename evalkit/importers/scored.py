@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from evalkit.records import Records
 from evalkit.types import JudgeRecord, ModelRecord, SuiteRecord
@@ -22,3 +23,10 @@ class ImportedScores:
 
 NO_FINGERPRINT = ""
 """Of a model whose weights nobody looked at: an unknown fingerprint, which equals no other."""
+
+
+def told_apart(base: ModelRecord, tuned: ModelRecord, files: tuple[Path, Path]) -> tuple[ModelRecord, ModelRecord]:
+    """Two models of one name, each with the name of its file or folder behind it, where those differ."""
+    if base.name != tuned.name or files[0].name == files[1].name:
+        return base, tuned
+    return replace(base, name=f"{base.name} ({files[0].name})"), replace(tuned, name=f"{tuned.name} ({files[1].name})")

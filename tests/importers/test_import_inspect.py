@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from evalkit import api
 from evalkit.cli import app
 from evalkit.importers import import_inspect
+from evalkit.report.words import remedies
 from evalkit.types import InputError
 
 pytest.importorskip("inspect_ai")
@@ -57,6 +58,10 @@ def test_both_kinds_of_log_are_read_and_scores_are_inspects_own(imported, inspec
     assert [task.n for task in imported.comparison.suites] == [29, 25, 20]
 
 
+def test_two_models_of_one_name_are_told_apart_by_their_folders(imported):
+    assert (imported.comparison.base, imported.comparison.tuned) == ("model (base)", "model (tuned)")
+
+
 def test_epochs_are_samples_of_one_item(imported):
     rows = imported.samples.query("suite == 'sums' and arm == 'base'")
     assert len(rows) == 60 and set(rows["sample"]) == {0, 1}
@@ -73,6 +78,7 @@ def test_a_sample_that_ended_in_an_error_was_never_answered(imported):
         and "sandbox is gone" in row["failure_message"]
     )
     assert suite(imported, "sums").missing == 1 and not imported.decision.complete
+    assert "run them in the tool that wrote the logs" in remedies(imported.decision, imported=True)[0]
 
 
 def test_texts_traces_prompts_and_tokens_come_along(imported):

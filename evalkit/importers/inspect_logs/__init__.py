@@ -12,8 +12,9 @@ from evalkit.importers.inspect_logs.folder import LogFolder
 from evalkit.importers.inspect_logs.marks import Scale, first_shared, logged_task
 from evalkit.importers.inspect_logs.samples import read_log
 from evalkit.importers.naming import PerTask, check_name
-from evalkit.importers.scored import ImportedScores
+from evalkit.importers.scored import ImportedScores, told_apart
 from evalkit.importers.suites import Suites, Terms, common
+from evalkit.types import Progress, Silent
 
 
 def import_inspect(
@@ -29,6 +30,7 @@ def import_inspect(
     clusters: Sequence[str] = (),
     base_name: str | None = None,
     tuned_name: str | None = None,
+    progress: Progress | None = None,
 ) -> ImportedScores:
     """Two logs, or two folders of them, as one comparison: samples paired by id, with the marks of one scorer.
 
@@ -58,15 +60,18 @@ def import_inspect(
     for one in said.values():
         one.check({*suites, *wanted})
     models = [folder.model(name, wanted) for folder, name in zip(folders, (base_name, tuned_name), strict=True)]
-    imported = ImportedScores(models[0], models[1])
+    imported = ImportedScores(*told_apart(models[0], models[1], (base, tuned)))
     versions = dict.fromkeys(one.engine_version for one in models if one.engine_version)
     found = Suites(terms, imported.records, f"logs of Inspect {', '.join(versions)}".strip())
+    progress = progress or Silent()
+    progress.phase("reading logs", sum(len(mine) for mine in suites.values()), unit="tasks")
     for suite, mine in suites.items():
         for name in mine:
             scale = Scale.read(said["--scale"].of(name, suite))
             read = [read_log(folder.logs[name], said["--cluster"].of(name, suite)) for folder in folders]
             scorer = first_shared(read[0], read[1], said["--scorer"].of(name, suite))
             found.add(suite, *(logged_task(one, scorer, scale) for one in read))
+            progress.advance()
     imported.suite_records = found.finish()
     imported.cautions = (*(caution for folder in folders for caution in folder.cautions(wanted)), *found.cautions)
     return imported

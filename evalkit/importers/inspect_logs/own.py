@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -39,9 +40,7 @@ class SampleNote:
 
 def as_metadata(note: LogNote | SampleNote) -> dict[str, Any]:
     """As plain JSON data."""
-    from pydantic import TypeAdapter
-
-    return {KEY: TypeAdapter(type(note)).dump_python(note, mode="json")}
+    return {KEY: _adapter(type(note)).dump_python(note, mode="json")}
 
 
 def log_note(metadata: Mapping[str, Any] | None, where: str) -> LogNote | None:
@@ -54,13 +53,21 @@ def sample_note(metadata: Mapping[str, Any] | None, where: str) -> SampleNote | 
     return _read(SampleNote, metadata, where)
 
 
+@functools.cache
+def _adapter(kind: type[Any]) -> Any:
+    """Once a kind: making one takes longer than a hundred notes."""
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind)
+
+
 def _read(kind: type[Any], metadata: Mapping[str, Any] | None, where: str) -> Any:
-    from pydantic import TypeAdapter, ValidationError
+    from pydantic import ValidationError
 
     if not metadata or KEY not in metadata:
         return None
     try:
-        return TypeAdapter(kind).validate_python(metadata[KEY])
+        return _adapter(kind).validate_python(metadata[KEY])
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"])

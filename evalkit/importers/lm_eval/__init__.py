@@ -14,8 +14,9 @@ from evalkit.importers.lm_eval.folder import Folder
 from evalkit.importers.lm_eval.marks import first_shared, logged_task
 from evalkit.importers.lm_eval.samples import Samples, aligned
 from evalkit.importers.naming import PerTask, check_name
-from evalkit.importers.scored import ImportedScores
+from evalkit.importers.scored import ImportedScores, told_apart
 from evalkit.importers.suites import Suites, Terms, common
+from evalkit.types import Progress, Silent
 
 
 def import_lm_eval(
@@ -31,6 +32,7 @@ def import_lm_eval(
     clusters: Sequence[str] = (),
     base_name: str | None = None,
     tuned_name: str | None = None,
+    progress: Progress | None = None,
 ) -> ImportedScores:
     """Two result folders as one comparison: items paired by doc_id, with the marks that the harness gave.
 
@@ -58,9 +60,11 @@ def import_lm_eval(
         folder.model([leaf for mine in suites.values() for leaf in mine], name)
         for folder, name in zip(folders, (base_name, tuned_name), strict=True)
     ]
-    imported = ImportedScores(records[0], records[1])
+    imported = ImportedScores(*told_apart(records[0], records[1], (base, tuned)))
     versions = dict.fromkeys(record.engine_version for record in records)
     found = Suites(terms, imported.records, f"logs of lm-evaluation-harness {', '.join(versions)}".strip())
+    progress = progress or Silent()
+    progress.phase("reading logs", sum(len(mine) for mine in suites.values()), unit="tasks")
     for suite, mine in suites.items():
         for leaf in mine:
             filter_, cluster = said["--filter"].of(leaf, suite), said["--cluster"].of(leaf, suite)
@@ -69,6 +73,7 @@ def import_lm_eval(
             found.cautions += moved
             metric = first_shared(read[0], read[1], said["--metric"].of(leaf, suite))
             found.add(suite, *(logged_task(one, metric) for one in read))
+            progress.advance()
     imported.suite_records = found.finish()
     imported.cautions = (*(caution for folder in folders for caution in folder.cautions(leaves[0])), *found.cautions)
     return imported
