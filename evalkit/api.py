@@ -27,7 +27,7 @@ from evalkit.contamination.arms import scan, training_files
 from evalkit.fidelity import fidelity_cautions, reasoning_cautions
 from evalkit.fresh import asked_in, held_back, left_out
 from evalkit.gate import decide
-from evalkit.importers import Imported
+from evalkit.importers import Imported, ImportedScores
 from evalkit.inputs import (
     Inputs,
     Terms,
@@ -51,26 +51,21 @@ from evalkit.remembering import judge_records, merged, suite_records, with_jury,
 from evalkit.report.files import read_manifest, write_run
 from evalkit.requests import draw, first_of_each_task
 from evalkit.schedule import Collected, Schedule
-from evalkit.scorers import UNSCORED
 from evalkit.scorers.code import check_programs
 from evalkit.types import (
     ARMS,
-    IMPORTED,
     INCUMBENT,
     Anchors,
     Comparison,
     Decision,
     InputError,
-    JudgeRecord,
     Looked,
     Manifest,
-    ModelRecord,
     Phase,
     Progress,
     RunError,
     Silent,
     SuiteRecord,
-    TaskRecord,
 )
 from evalkit.yamlfile import validate
 
@@ -318,51 +313,39 @@ def run_comparison(
 
 
 def import_run(
-    imported: Imported,
+    imported: Imported | ImportedScores,
     *,
     policy: str | Path | PolicySpec | None = None,
     out: str | Path | None = None,
     command: str = "",
 ) -> Run:
-    """Decide what an importer brought, as if it had been run here; `out` also writes the six files there."""
+    """Decide what an importer brought, as if it had been run here; `out` also writes the six files there.
+
+    Raises InputError for a policy that names what the import does not hold.
+    """
     chosen = policy_spec(policy) if policy is not None else PolicySpec()
+    _check_terms(chosen, imported.suite_records)
+    check_incumbent((), None, over_incumbent(chosen, _terms(imported.suite_records)))
     if out is not None:
         check_writable(Path(out))
     began = datetime.datetime.now(datetime.UTC)
-
-    def model(name: str) -> ModelRecord:
-        return ModelRecord(name, IMPORTED, name, f"{imported.hash}-{name}", engine=IMPORTED)
-
-    task = TaskRecord(
-        imported.suite, "generate", UNSCORED, imported.items, imported.items, clustered=imported.clustered
-    )
+    table = imported.records.table()
+    models = {"base": imported.base_record, "tuned": imported.tuned_record}
     manifest = Manifest(
         schema=SCHEMA,
         run_id=f"{began:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}",
         created=began.isoformat(timespec="seconds"),
         command=command,
-        base=model(imported.base),
-        tuned=model(imported.tuned),
-        suites=(
-            SuiteRecord(
-                imported.suite, "target", imported.hash, (task,), source=imported.source, licence=imported.licence
-            ),
-        ),
-        judges=(
-            JudgeRecord(
-                imported.judge,
-                imported.judge_kind,
-                imported.hash,
-                model(imported.judge),
-                alpaca_eval=imported.alpaca_eval,
-            ),
-        ),
+        base=models["base"],
+        tuned=models["tuned"],
+        suites=imported.suite_records,
+        judges=imported.judge_records,
         policy=chosen.model_dump(mode="json"),
         versions=versions(),
         hardware=hardware(),
-        cautions=imported.cautions,
+        cautions=(*imported.cautions, *fidelity_cautions(models, samples_frame(table), imported.suite_records)),
     )
-    run = _decide(manifest, chosen, imported.records.table(), None)
+    run = _decide(manifest, chosen, table, None)
     if out is not None:
         run.write(out)
         run = dataclasses.replace(run, folder=Path(out))

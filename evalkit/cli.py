@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from evalkit import cli_import, cli_init, cli_labels, cli_plan, cli_rank, cli_suites, cli_sweep
+from evalkit import cli_export, cli_import, cli_init, cli_labels, cli_plan, cli_rank, cli_suites, cli_sweep
 from evalkit.cli_options import (
     Base,
     Incumbent,
@@ -228,6 +228,7 @@ def run(
 app.add_typer(cli_suites.app, name="suites")
 app.add_typer(cli_labels.app, name="judge")
 app.add_typer(cli_import.app, name="import")
+app.command("export")(cli_export.export)
 app.command()(cli_plan.plan)
 app.command()(cli_rank.rank)
 app.command(epilog=cli_sweep.EPILOG)(cli_sweep.sweep)

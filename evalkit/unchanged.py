@@ -33,7 +33,7 @@ def unchanged(samples: pd.DataFrame, manifest: Manifest) -> Unchanged | None:
     return Unchanged(
         answers=len(pairs),
         adapter=manifest.tuned.adapter is not None,
-        same_weights=manifest.base.fingerprint == manifest.tuned.fingerprint,
+        same_weights=manifest.base.fingerprint == manifest.tuned.fingerprint != "",  # empty: nobody knows the weights
     )
 
 

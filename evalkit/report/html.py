@@ -29,7 +29,7 @@ from evalkit.report import (
 )
 from evalkit.report.embed import embed
 from evalkit.report.items import item_frame
-from evalkit.types import Comparison, Decision, Manifest
+from evalkit.types import IMPORTED, Comparison, Decision, Manifest
 
 
 def render_html(comparison: Comparison, decision: Decision, manifest: Manifest, table: pa.Table) -> str:
@@ -49,7 +49,7 @@ def render_html(comparison: Comparison, decision: Decision, manifest: Manifest, 
         policy=content_policy(style, script),
         headline=words.headline(decision),
         sentence=words.sentence(comparison, decision),
-        remedies=words.remedies(decision),
+        remedies=words.remedies(decision, imported=manifest.base.backend == IMPORTED),
         cautions=words.cautions(comparison, decision, manifest),
         tax_lines=tax.tax_lines(comparison, decision),
         has_slices=any(suite.slices for suite in comparison.suites),

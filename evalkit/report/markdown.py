@@ -25,7 +25,7 @@ from evalkit.report.words import (
     sentence,
     worst_first,
 )
-from evalkit.types import Comparison, Decision, JudgeResult, Manifest
+from evalkit.types import IMPORTED, Comparison, Decision, JudgeResult, Manifest
 
 _SIGNS = {"go": "✅", "no_go": "❌", "inconclusive": "❔"}
 _ACTIVE = re.compile(r"([\\`*_{}\[\]<>#!|~@&$])")
@@ -40,7 +40,7 @@ def summary_markdown(comparison: Comparison, decision: Decision, manifest: Manif
         plain(sentence(comparison, decision)),
         "",
     ]
-    lines += _bullets("What would decide it", remedies(decision))
+    lines += _bullets("What would decide it", remedies(decision, imported=manifest.base.backend == IMPORTED))
     lines += _suites(comparison, decision)
     lines += _bullets("Slices that changed", flagged_slices(comparison))
     lines += incumbent_lines(comparison, decision, manifest)
