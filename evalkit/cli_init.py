@@ -129,13 +129,15 @@ def _asked(said: Wanted, open_: set[str]) -> Wanted:
     """Ask for what is open, one question a line; Enter takes what stands in brackets."""
     import dataclasses
 
-    import click
-
     from evalkit.catalog import builtin_names
 
     def ask(text: str, default: str, choices: tuple[str, ...] = ()) -> str:
-        kind = click.Choice(choices) if choices else str
-        return str(typer.prompt(text, default=default, type=kind, show_default=bool(default), err=True)).strip()
+        told = f"{text} ({', '.join(choices)})" if choices else text
+        while True:
+            answer = str(typer.prompt(told, default=default, show_default=bool(default), err=True)).strip()
+            if not choices or answer in choices:
+                return answer
+            typer.echo(f"one of: {', '.join(choices)}", err=True)
 
     answers: dict[str, object] = {}
     backend = said.backend

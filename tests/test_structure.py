@@ -20,8 +20,8 @@ RANK = {
     "landing": 8, "slicing": 8, "saturation": 8, "unchanged": 8, "error_rates": 9, "probes": 7, "setaside": 7,
     "schedule": 9, "drift": 8, "thinking": 8, "comparison": 9, "noise": 10,
     "fidelity": 9, "preview": 10, "vetting": 10, "gate": 10, "looks": 11, "report": 11, "planning": 12, "remembering": 12, "promising": 12.5, "fresh": 12, "api": 13,
-    "foresight": 14, "sweeping": 14, "cli_options": 14, "cli_suites": 15, "cli_judge": 15, "cli_labels": 16, "cli_import": 15, "cli_rank": 15, "cli_plan": 15, "cli_init": 15,
-    "cli_sweep": 15, "starting": 3, "asserting": 14, "pytest_plugin": 15, "cli": 17, "__main__": 18,
+    "foresight": 14, "sweeping": 14, "cli_options": 14, "cli_suites": 15, "cli_judge": 15, "cli_labels": 16, "cli_import": 15, "cli_rank": 15, "cli_plan": 15, "cli_init": 15, "cli_doctor": 15,
+    "cli_sweep": 15, "starting": 4, "doctor": 10, "asserting": 14, "pytest_plugin": 15, "cli": 17, "__main__": 18,
 }  # fmt: skip
 
 
