@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from evalkit.doctor import engines as engines_
+from evalkit.doctor import engine as engines_
 from evalkit.doctor import examine, gpus, hub
 from tests.test_cli import evalkit
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from evalkit.doctor.engines import engines
+from evalkit.doctor.engine import engines
 from evalkit.doctor.files import given_files
 from evalkit.doctor.finding import Finding, Status
-from evalkit.doctor.hub import hub
+from evalkit.doctor.installed import software
 from evalkit.doctor.machine import disk, gpus, journal, memory, sandbox
-from evalkit.doctor.software import software
+from evalkit.doctor.reach import hub
 
 __all__ = ["Finding", "Status", "examine", "gpus", "hub"]
 

@@ -77,20 +77,16 @@ def engines(*, start: bool) -> Iterator[Finding]:
 def _tried(modules: list[str], *, built_for_cpu: bool) -> Iterator[Finding]:
     """Import torch and an engine elsewhere, and see where torch would run."""
     quiet = {"VLLM_LOGGING_LEVEL": "ERROR", "VLLM_NO_USAGE_STATS": "1", "TRANSFORMERS_VERBOSITY": "error"}
+    command = [sys.executable, "-c", _TRIAL, *modules]
     try:
-        done = subprocess.run(
-            [sys.executable, "-c", _TRIAL, *modules],
-            capture_output=True,
-            text=True,
-            timeout=_SLOWEST_S,
-            env={**os.environ, **quiet},
-        )
-        told = json.loads(done.stdout.strip().splitlines()[-1])
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_SLOWEST_S, env={**os.environ, **quiet})
     except subprocess.TimeoutExpired:
         fix = "a slow or hanging file system? try: python -X importtime -c 'import torch'"
         yield Finding("engine works", "fail", f"not imported after {_SLOWEST_S:.0f} s", fix)
         return
-    except (OSError, ValueError, IndexError):
+    try:
+        told = json.loads(done.stdout.strip().splitlines()[-1])
+    except (ValueError, IndexError):
         last = (done.stderr.strip().splitlines() or [f"exit {done.returncode}"])[-1]
         fix = f"see what breaks: python -c 'import {modules[0]}'"
         yield Finding("engine works", "fail", f"the process ended while importing: {last[:300]}", fix)
