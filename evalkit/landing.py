@@ -17,7 +17,7 @@ from evalkit.requests import Item, complete_sampling
 from evalkit.scorers import is_slow, score_samples
 from evalkit.scorers.reasoning import cut_at_stops, split_reasoning
 from evalkit.turns import Turns
-from evalkit.types import AGAIN, Completion, Failure, Phase, Prepared, Request, Score
+from evalkit.types import AGAIN, Completion, Failure, Phase, Prepared, Request, Score, Watching
 
 _Place = tuple[str, str, str]
 """Suite, task and id of an item."""
@@ -47,7 +47,9 @@ class Landing:
         judged: Sequence[JudgedPairs],
         records: Records,
         graders: Mapping[tuple[str, str], JudgeSpec] | None = None,
+        watching: Watching | None = None,
     ) -> None:
+        self._watching = watching
         self._specs = specs
         self._judged = judged
         self._graders = graders or {}
@@ -136,6 +138,8 @@ class Landing:
     def _record(self, item: Item, arm: str, rows: Sequence[_Row], scores: Sequence[Score]) -> None:
         for (sample, completion, prepared), mark in zip(rows, scores, strict=True):
             self._records.add(item.task.suite, item.task.name, arm, sample, item.example, completion, mark, prepared)
+            if self._watching is not None:
+                self._watching.scored(item.task.suite, (item.task.name, item.example.id, sample), arm, mark.value)
 
     # --- grades ---
 

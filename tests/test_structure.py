@@ -22,6 +22,7 @@ RANK = {
     "fidelity": 9, "preview": 10, "vetting": 10, "gate": 10, "looks": 11, "report": 11, "planning": 12, "remembering": 12, "promising": 12.5, "fresh": 12, "exporters": 12, "api": 13,
     "foresight": 14, "sweeping": 14, "cli_options": 14, "cli_suites": 15, "cli_judge": 15, "cli_labels": 16, "cli_import": 15, "cli_export": 15, "cli_rank": 15, "cli_plan": 15, "cli_init": 15,
     "cli_sweep": 15, "cli": 17, "__main__": 18,
+    "cli_doctor": 15, "starting": 4, "doctor": 10, "asserting": 14, "pytest_plugin": 15,
 }  # fmt: skip
 
 
