@@ -1,6 +1,6 @@
 // @ts-check
 // The sample explorer, and three small helps: expanding tasks, the contents that follow the scroll, keys.
-// What a model wrote reaches the page through textContent only. The address bar holds the whole view.
+// What a model wrote reaches the page through textContent only. The address bar holds the whole view. After page.js.
 "use strict";
 
 /** @typedef {{codes: number[], words: string[]}} Coded */
@@ -29,8 +29,6 @@ const GUARD_WORDS = { kept: "● still seen", regressed: "▼ cleared", fixed: "
 /** Of a number without bounds there is only more and less. @type {Record<string, string>} */
 const UNBOUNDED_WORDS = { kept: "● unchanged", regressed: "▼ lower", fixed: "▲ higher", both_wrong: "● unchanged" };
 
-/** @param {string} id @returns {any} */
-const byId = (id) => document.getElementById(id);
 const section = byId("samples");
 /** @param {string|undefined} names */
 const namesOf = (names) => new Set((names || "").split("\n").filter(Boolean));
@@ -49,39 +47,6 @@ let page = 0;
 /** @returns {View} */
 function blank() { return { suite: "", cell: "", cause: "", form: "", overlap: "", judge: "", q: "", open: "", sample: "", diff: "" }; }
 
-/** A packed block: base64 of gzipped JSON. @param {string} id @returns {Promise<any>} */
-async function unpack(id) {
-  const bytes = Uint8Array.from(atob(byId(id).textContent.trim()), (c) => c.charCodeAt(0));
-  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
-  return JSON.parse(await new Response(stream).text());
-}
-
-/** An element with text and children; never markup.
- * @param {string} tag @param {string} className @param {(Node|string|null|undefined)[]} children @returns {HTMLElement} */
-function el(tag, className, ...children) {
-  const element = document.createElement(tag);
-  if (className) element.className = className;
-  for (const child of children) if (child !== null && child !== undefined) element.append(child);
-  return element;
-}
-
-/** Text whose invisible and direction-turning characters show as what they are. @param {string} text @returns {DocumentFragment} */
-function visible(text) {
-  const fragment = document.createDocumentFragment();
-  const odd = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
-  let from = 0;
-  for (const match of text.matchAll(odd)) {
-    fragment.append(text.slice(from, match.index));
-    const code = match[0].charCodeAt(0).toString(16).toUpperCase().padStart(4, "0");
-    fragment.append(el("span", "odd", `U+${code}`));
-    from = match.index + 1;
-  }
-  fragment.append(text.slice(from));
-  return fragment;
-}
-
-/** @param {number} n */
-const count = (n) => String(n).replace(/\B(?=(\d{3})+$)/g, "\u202f");
 /** @param {Coded} coded @param {number} i */
 const word = (coded, i) => coded.words[coded.codes[i]];
 /** @param {number} i */
