@@ -13,6 +13,7 @@
 /** @typedef {{model: string, suite: string, decision: string, q: string, sort: string, at: string, a: string, b: string, show: string}} View */
 
 const FILTERS = /** @type {const} */ (["model", "suite", "decision", "q"]);
+const GATE_ORDER = ["fail", "inconclusive", "pass"];
 const OUTCOMES = ["go", "inconclusive", "incomplete", "no_go"];
 /** What a click on a column's head sorts by, first and then. @type {Record<string, string[]>} */
 const HEADS = { name: ["name", "-name"], decision: ["decision", "-decision"], gain: ["gain", "-gain"], tax: ["-tax", "tax"], win: ["win", "-win"], when: ["", "oldest"] };
@@ -26,8 +27,9 @@ const form = byId("filters");
 /** @type {string[]} */ let haystacks = [];
 /** @type {number[]} */ let shown = [];
 /** @type {HTMLElement[]} */ let bodies = [];
+/** @type {HTMLInputElement[]} */ let boxes = [];
 /** @type {View} */ let view = blank();
-let order = "";
+let order = "", owned = "";
 
 /** @returns {View} */
 function blank() { return { model: "", suite: "", decision: "", q: "", sort: "", at: "", a: "", b: "", show: "" }; }
@@ -123,12 +125,14 @@ function render() {
     const value = view[/** @type {keyof View} */ (name)];
     if (document.activeElement !== control || control.value !== value) control.value = value;
   }
+  for (const own of form.elements.sort.querySelectorAll("[value$=own]")) own.disabled = !view.suite;
   const comparing = view.show === "compare" && drawCompare();
   byId("overview").hidden = comparing;
+  byId("top").hidden = comparing;
   byId("compare").hidden = !comparing;
-  const wanted = `${view.sort} ${view.sort.endsWith("own") ? view.suite : ""}`;
-  if (wanted !== order) table.append(...ordered(view.sort).map((at) => bodies[at]));
-  order = wanted;
+  const sorted = `${view.sort} ${view.sort.endsWith("own") ? view.suite : ""}`;
+  if (sorted !== order) table.append(...ordered(view.sort).map((at) => bodies[at]));
+  order = sorted;
   shown = select(view);
   const visibleRuns = new Set(shown);
   bodies.forEach((body, at) => { body.hidden = !visibleRuns.has(at); });
@@ -171,6 +175,8 @@ function link(text, change) {
 
 /** The figures of the suite that is filtered by, in each row. */
 function drawOwn() {
+  if (view.suite === owned) return;
+  owned = view.suite;
   bodies.forEach((body, at) => {
     const own = /** @type {HTMLElement} */ (body.querySelector(".own"));
     const suite = view.suite ? suiteOf(runs[at], view.suite) : undefined;
@@ -189,7 +195,7 @@ function drawMarks() {
     const folder = runs[at].folder;
     body.classList.toggle("current", folder === view.at);
     body.classList.toggle("picked", picked.includes(folder));
-    /** @type {HTMLInputElement} */ (body.querySelector(".pick input")).checked = picked.includes(folder);
+    boxes[at].checked = picked.includes(folder);
   });
   const bar = byId("picked");
   const found = picked.map((folder) => runs.find((run) => folder && run.folder === folder)).filter((run) => run !== undefined);
@@ -284,7 +290,7 @@ function cautions(a, b) {
   if (changed.length) told.push(`${listed(changed.map((one) => one.name))} ${changed.length === 1 ? "is not the same suite" : "are not the same suites"} in both: the file or its data changed, so those figures are not comparable.`);
   const lone = [...a.suites.filter((one) => !suiteOf(b, one.name)), ...b.suites.filter((one) => !suiteOf(a, one.name))];
   if (lone.length) told.push(`Only one of them asked ${listed(lone.map((one) => one.name))}.`);
-  if (a.measure !== b.measure) told.push("So gain and tax, pooled over all suites, are not of the same thing in both.");
+  if (a.measure !== b.measure && a.same[0] === b.same[0]) told.push("So gain, tax and win rates, over all suites, are not of the same thing in both.");
   const rules = [...new Set([...Object.keys(a.policy), ...Object.keys(b.policy)])].filter((name) => a.policy[name] !== b.policy[name]);
   if (rules.length) told.push(`Their policies differ in ${listed(rules)}: the same figures may be decided otherwise.`);
   const judges = a.judges.filter((one) => b.judges.some((other) => other.name === one.name && (other.hash !== one.hash || !one.hash)));
@@ -318,7 +324,7 @@ function drawCompare() {
   if (a.tax || b.tax) figures.push(figure("tax", a.taxText, b.taxText, pooled ? shift(a.tax, b.tax) : null, false, unlike));
   for (const name of new Set([...a.judges, ...b.judges].map((judge) => judge.name))) {
     const [x, y] = [a, b].map((run) => run.judges.find((judge) => judge.name === name));
-    const alike = Boolean(sameBase && x && y && x.hash && x.hash === y.hash && x.over === y.over);
+    const alike = Boolean(pooled && x && y && x.hash && x.hash === y.hash && x.over === y.over);
     figures.push(figure(`win rate, ${name}`, x?.text || "", y?.text || "", alike ? shift(x?.value, y?.value) : null, true, alike || !x || !y ? null : "not comparable"));
   }
   figures.push(el("tr", "", head("items"), cell("A", "n wide", items(a)), cell("B", "n wide", items(b)), cell("B \u2212 A", "none")));
@@ -353,21 +359,22 @@ function drawCompare() {
     /** @param {string} label @param {Gate|undefined} gate */
     const side = (label, gate) => cell(label, gate ? "n wide" : "n wide none", gate ? verdict(gate.verdict) : "", gate ? el("span", "aside", `${gate.text}, limit ${gate.limit}`) : "");
     const tags = [(y || x)?.required ? null : "advisory", x && y ? (x.limit === y.limit ? null : "another limit") : x ? "only in A" : "only in B"];
-    return el("tr", turned ? "moves" : "", head(name, ...tags), side("A", x), side("B", y));
+    const turn = cell("Turned", turned ? "n wide" : "n wide none", turned && x && y ? el("span", `shift ${GATE_ORDER.indexOf(y.verdict) > GATE_ORDER.indexOf(x.verdict) ? "better" : "worse"}`, `${verdicts[x.verdict]} \u2192 ${verdicts[y.verdict]}`) : "");
+    return el("tr", turned ? "moves" : "", head(name, ...tags), side("A", x), side("B", y), turn);
   });
 
   const warned = cautions(a, b);
   const back = link("\u2190 All runs", { show: "" });
   byId("compare").replaceChildren(
     el("p", "", back),
-    el("h2", "", "Two runs"),
+    el("h1", "", "Two runs"),
     el("div", "two", card("A", a), card("B", b)),
     el("p", "moved", news.length ? visible(`Moved: ${news.join("; ")}.`) : "Nothing moved by more than its interval, and no gate turned."),
     warned.length ? el("section", "cautions", el("ul", "", ...warned.map((text) => el("li", "", visible(text))))) : "",
     el("p", "note", "Each change B \u2212 A has the interval of two independent runs (MOVER, of their own intervals). Runs that share base and items err together, so theirs are mostly narrower than what stands here; no allowance is made for looking at many."),
     el("h3", "", "Figures"), grid(["Figure", "A", "B", "B \u2212 A"], figures, "Figures"),
     ...(suites.length ? [el("h3", "", "Suites, tuned \u2212 base"), grid(["Suite", "A", "B", "B \u2212 A"], suites, "Suites")] : []),
-    ...(gates.length ? [el("h3", "", "Gates"), grid(["Gate", "A", "B"], gates, "Gates")] : []),
+    ...(gates.length ? [el("h3", "", "Gates"), grid(["Gate", "A", "B", "Turned"], gates, "Gates")] : []),
   );
   return true;
 }
@@ -443,6 +450,7 @@ async function start() {
   bodies.forEach((body, at) => {
     const box = /** @type {HTMLElement} */ (body.querySelector(".pick"));
     box.hidden = false;
+    boxes.push(/** @type {HTMLInputElement} */ (box.querySelector("input")));
     box.addEventListener("change", () => pick(runs[at].folder));
   });
   for (const one of table.querySelectorAll("th[data-sort]")) {

@@ -37,7 +37,7 @@ def _trend(base: str, newest_first: Sequence[StoredRun]) -> Trend:
             value, comparable = getattr(run, axis, None), run.measure == newest.measure
             if axis == "win_rate":
                 said = next((one for one in run.judges if judge and _same(one, judge)), None)
-                value, comparable = (said.win_rate if said else None), run.base.fingerprint == newest.base.fingerprint
+                value = said.win_rate if said else None
             if isinstance(value, Estimate) and math.isfinite(value.value):
                 found.append(TrendPoint(run, value, family(run.tuned.name), comparable))
         return tuple(found)

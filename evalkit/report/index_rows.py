@@ -14,7 +14,7 @@ from urllib.parse import quote
 from evalkit.report.numbers import amount, count, difference, rate
 from evalkit.report.sweep_words import tax
 from evalkit.report.view import tally
-from evalkit.report.words import gate_limit, gate_name, gate_numbers, headline
+from evalkit.report.words import gate_limit, gate_name, gate_numbers
 from evalkit.types import Decision, Estimate, RunIndex, StoredJudge, StoredRun, StoredSweep
 
 Link = Callable[[str], str]
@@ -45,7 +45,8 @@ class RunRow:
     tax: str
     judge: str
     win_rate: str
-    when: str
+    day: str
+    time: str
     why: str
     gates: str
     cautions: str
@@ -126,15 +127,16 @@ def _run_row(run: StoredRun, link: Link, best: set[str | None]) -> RunRow:
         key=anchor("run", run.folder),
         run=run,
         link=link(run.folder) if run.report else "",
-        word=headline(run.decision),
+        word=OUTCOMES[run.outcome],
         verdict=_VERDICTS[run.outcome],
         gain=difference(run.gain) if run.gain else "",
         tax=tax(run.tax) if run.tax else "",
         judge=judge_name(judge) if judge else "",
         win_rate=rate(judge.win_rate) if judge else "",
-        when=moment(run),
+        day=moment(run).partition(", ")[0],
+        time=moment(run).partition(", ")[2],
         why=why(run.decision),
-        gates=tally(run.decision),
+        gates=f"{tally(run.decision)}; {count(run.n)} {'item' if run.n == 1 else 'items'}",
         cautions=f"{count(cautions)} {'caution' if cautions == 1 else 'cautions'}" if cautions else "",
         best=run.folder in best,
     )
@@ -174,7 +176,7 @@ def _packed(row: RunRow) -> dict[str, object]:
         "word": row.word,
         "verdict": row.verdict,
         "why": row.why,
-        "when": row.when,
+        "when": moment(run),
         "seconds": run.seconds,
         "link": row.link,
         "sweep": run.sweep or "",

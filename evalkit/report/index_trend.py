@@ -18,7 +18,7 @@ from evalkit.report.text import one_line
 from evalkit.report.words import headline
 from evalkit.types import Estimate, Trend, TrendPoint
 
-MOST_TRENDS = 8
+MOST_TRENDS = 4
 """Bases whose trend is drawn, those with the newest runs first."""
 
 WIDTH, HEIGHT = 284, 152
@@ -138,17 +138,16 @@ def trend_chart(dots: tuple[Dot, ...], axis: str, rule: float) -> str:
         "value:Q", scale=alt.Scale(domain=up, nice=False, zero=False),
         axis=alt.Axis(title=None, tickCount=4, format=digits, minExtent=36, **style),
     )  # fmt: skip
-    data = chart_over(
-        alt,
-        [
-            {
-                "x": dot.x, "value": dot.value, "low": dot.low, "high": dot.high, "line": dot.line, "title": dot.title,
-                "href": dot.href, "colour": _COLOURS[dot.verdict] if dot.comparable else MUTED, "shape": _SHAPES[dot.verdict],
-                "filled": dot.comparable,
-            }
-            for dot in dots
-        ],
-    )  # fmt: skip
+    rows = [
+        {
+            "x": dot.x, "value": dot.value, "low": dot.low, "high": dot.high, "line": dot.line, "title": dot.title,
+            "href": dot.href, "colour": _COLOURS[dot.verdict] if dot.comparable else MUTED, "shape": _SHAPES[dot.verdict],
+            "filled": dot.comparable,
+        }
+        for dot in dots
+    ]  # fmt: skip
+    # Each layer would copy rows of its own: they are given once, to the whole chart.
+    data = alt.Chart()
     colour = alt.Color("colour:N", scale=None)
     marks: dict[str, Any] = {
         "x": across, "y": y, "color": colour, "shape": alt.Shape("shape:N", scale=None), "description": "title:N", "href": "href:N",
@@ -169,7 +168,7 @@ def trend_chart(dots: tuple[Dot, ...], axis: str, rule: float) -> str:
         .mark_point(filled=False, opacity=1, size=size, strokeWidth=1.5)
         .encode(**marks),
     ]
-    return svg_text(finished(alt.layer(*layers), WIDTH, HEIGHT))
+    return svg_text(finished(alt.layer(*layers, data=alt.InlineData(values=rows)), WIDTH, HEIGHT))
 
 
 def _scale(alt: Any, dots: Sequence[Dot]) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -74,7 +75,9 @@ def made(
         run_id=f"{tuned}-{hours}",
         created=(FIRST + timedelta(hours=hours)).isoformat(),
         base=replace(known.base, name=base, fingerprint=base_mark * 16),
-        tuned=replace(known.tuned, name=tuned, fingerprint=f"{abs(hash(tuned)):032x}"[:32]),
+        tuned=replace(
+            known.tuned, name=tuned, fingerprint=hashlib.sha256(tuned.encode("utf-8", "replace")).hexdigest()[:32]
+        ),
         suites=tuple(replace(suite, hash=suites * 8) for suite in known.suites),
         policy=policy or known.policy,
         **manifest,
