@@ -387,7 +387,7 @@ function card(letter, run) {
   const name = run.link ? el("a", "", visible(run.tuned)) : el("span", "", visible(run.tuned));
   if (run.link) /** @type {HTMLAnchorElement} */ (name).href = run.link;
   return el("div", "",
-    el("p", "", el("span", "letter", letter), name, el("span", "muted", " over ", visible(run.base))),
+    el("p", "", el("span", "letter", letter), " ", name, el("span", "muted", " over ", visible(run.base))),
     el("p", "", el("span", `verdict ${run.verdict}`, run.word)),
     el("p", "aside", visible(run.why)),
     el("p", "aside", run.when, el("span", "where", visible(run.folder))));

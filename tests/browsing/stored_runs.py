@@ -128,7 +128,7 @@ def usual(root: Path) -> Path:
         made("dpo-v5-wider", hours=400, gain=0.12, tax=0.004, outcome="go", suites="77", win=0.61),
     )
     store(root / "stricter", made("dpo-v5", hours=420, gain=0.12, tax=0.005, outcome="inconclusive",
-                                  policy={"level": 0.95, "tax": {"max": 0.001}, "retain": {"margin": 0.05}}))  # fmt: skip
+                                  policy={**example().manifest.policy, "tax": {"max": 0.001}}))  # fmt: skip
     store(
         root / "other" / "one",
         made("small-sft", "small-base", hours=200, gain=0.02, outcome="no_go", base_mark="b7", tax=0.06),
