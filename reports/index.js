@@ -372,9 +372,9 @@ function drawCompare() {
     el("p", "moved", news.length ? visible(`Moved: ${news.join("; ")}.`) : "Nothing moved by more than its interval, and no gate turned."),
     warned.length ? el("section", "cautions", el("ul", "", ...warned.map((text) => el("li", "", visible(text))))) : "",
     el("p", "note", "Each change B \u2212 A has the interval of two independent runs (MOVER, of their own intervals). Runs that share base and items err together, so theirs are mostly narrower than what stands here; no allowance is made for looking at many."),
-    el("h3", "", "Figures"), grid(["Figure", "A", "B", "B \u2212 A"], figures, "Figures"),
-    ...(suites.length ? [el("h3", "", "Suites, tuned \u2212 base"), grid(["Suite", "A", "B", "B \u2212 A"], suites, "Suites")] : []),
-    ...(gates.length ? [el("h3", "", "Gates"), grid(["Gate", "A", "B", "Turned"], gates, "Gates")] : []),
+    el("h2", "small", "Figures"), grid(["Figure", "A", "B", "B \u2212 A"], figures, "Figures"),
+    ...(suites.length ? [el("h2", "small", "Suites, tuned \u2212 base"), grid(["Suite", "A", "B", "B \u2212 A"], suites, "Suites")] : []),
+    ...(gates.length ? [el("h2", "small", "Gates"), grid(["Gate", "A", "B", "Turned"], gates, "Gates")] : []),
   );
   return true;
 }
