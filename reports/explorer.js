@@ -228,10 +228,10 @@ function fillChunk(at) {
   chunks[at].replaceChildren(...matching.slice(from, from + PER_CHUNK).map((i, place) => drawRow(i, from + place)));
 }
 
-/** Take a chunk's rows away, but not the open one's, nor the one that has the focus. @param {number} at */
+/** Take a chunk's rows away, but not the first one's, the open one's, nor where the focus is. @param {number} at */
 function emptyChunk(at) {
   const chunk = chunks[at];
-  if (!chunk.childElementCount || chunk.querySelector(".detail") || chunk.contains(document.activeElement)) return;
+  if (at === 0 || !chunk.childElementCount || chunk.querySelector(".detail") || chunk.contains(document.activeElement)) return;
   chunk.style.height = `${chunk.getBoundingClientRect().height}px`;
   chunk.replaceChildren();
 }

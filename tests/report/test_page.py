@@ -200,7 +200,9 @@ def test_judge_and_scores_can_be_held_against_each_other(run, report, open_page)
     offered = page.locator("select[name=agree] option").evaluate_all("all => all.map(one => one.value)")
     assert ("contradicts" in offered) == bool((worse | better).any())
     page.select_option("select[name=agree]", "agrees")
-    sign = (items["tuned"] - items["base"]).map(lambda value: "" if value != value else "tuned" if value > 0 else "base" if value < 0 else "tie")
+    sign = (items["tuned"] - items["base"]).map(
+        lambda value: "" if value != value else "tuned" if value > 0 else "base" if value < 0 else "tie"
+    )
     same = (items["judge"] == sign) & items["judge"].isin(["base", "tuned", "tie"])
     sync_api.expect(page.locator("#found")).to_contain_text(f"{same.sum()} of")
 
