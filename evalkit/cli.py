@@ -11,7 +11,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from evalkit import cli_doctor, cli_export, cli_import, cli_init, cli_labels, cli_plan, cli_rank, cli_suites, cli_sweep
+from evalkit import (
+    cli_doctor,
+    cli_export,
+    cli_import,
+    cli_init,
+    cli_labels,
+    cli_plan,
+    cli_rank,
+    cli_suites,
+    cli_sweep,
+    cli_view,
+)
 from evalkit.cli_options import (
     Base,
     Incumbent,
@@ -240,6 +251,7 @@ app.command()(cli_rank.rank)
 app.command(epilog=cli_sweep.EPILOG)(cli_sweep.sweep)
 app.command()(cli_init.init)
 app.command()(cli_doctor.doctor)
+app.command()(cli_view.view)
 
 
 @app.command()

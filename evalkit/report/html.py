@@ -38,7 +38,7 @@ def render_html(comparison: Comparison, decision: Decision, manifest: Manifest, 
     items = item_frame(table)
     embedded = embed(table, items, seed=manifest.seed)
     suites = view.suite_views(comparison, decision)
-    style, script = asset("report.css"), asset("explorer.js")
+    style, script = asset("report.css"), asset("page.js") + asset("explorer.js")
     page = environment().get_template("report.html.j2")
     return page.render(
         comparison=comparison,

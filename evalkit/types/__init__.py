@@ -29,6 +29,18 @@ from evalkit.types.asking import (
     Usage,
     Verdict,
 )
+from evalkit.types.browsed import (
+    RunIndex,
+    StoredCandidate,
+    StoredJudge,
+    StoredModel,
+    StoredRun,
+    StoredSuite,
+    StoredSweep,
+    Trend,
+    TrendPoint,
+    Unreadable,
+)
 from evalkit.types.errors import EngineError, EvalkitError, InputError, RunError
 from evalkit.types.estimate import Estimate, Worst
 from evalkit.types.judged import Anchors, ExamRecord, ExamSlice, JudgeCost, JudgeResult, LengthControl
@@ -144,6 +156,7 @@ __all__ = [
     "Request",
     "Role",
     "RunError",
+    "RunIndex",
     "Sampling",
     "Score",
     "Side",
@@ -151,6 +164,12 @@ __all__ = [
     "Slice",
     "Span",
     "Spending",
+    "StoredCandidate",
+    "StoredJudge",
+    "StoredModel",
+    "StoredRun",
+    "StoredSuite",
+    "StoredSweep",
     "Strength",
     "SuiteAtTestTime",
     "SMALLEST_SLICE",
@@ -163,7 +182,10 @@ __all__ = [
     "TaskResult",
     "Token",
     "TrainingFile",
+    "Trend",
+    "TrendPoint",
     "Unchanged",
+    "Unreadable",
     "Usage",
     "Verdict",
     "Votes",
