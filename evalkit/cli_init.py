@@ -11,7 +11,7 @@ import typer
 
 from evalkit.types import InputError
 
-Backend = Literal["vllm", "transformers", "openai", "replay"]
+Backend = Literal["vllm", "vllm-server", "transformers", "openai", "replay"]
 
 _PLAIN = re.compile(r"[A-Za-z_./~-][\w./~@-]*")
 
@@ -91,7 +91,7 @@ def _model(arm: str, model: str, adapter: str, folder: Path, backend: Backend, m
     if backend == "openai":
         lines.append("base_url: http://localhost:8000/v1")
         lines.append("# api_key: ${OPENAI_API_KEY}")
-    if backend == "vllm":
+    if backend in ("vllm", "vllm-server"):
         lines.append("engine: {max_model_len: 4096} # passed to vLLM as it stands")
     lines.append("sampling: {temperature: 0, max_tokens: 1024, seed: 0} # a task's own settings override these")
     if arm == "tuned":

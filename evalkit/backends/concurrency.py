@@ -38,11 +38,14 @@ _State = Literal["opening", "avoiding", "holding", "trying"]
 class AdaptiveLimit:
     """The requests that may be in flight to one server; never more than `most`, never fewer than one.
 
-    most: the upper bound. start: where to begin. Times are seconds of one clock.
+    most: the upper bound. start: where to begin. by_throughput: whether to look for the level beyond which requests only
+    wait; without it only refusals lower the limit, and it begins at `most`. Times are seconds of one clock.
     """
 
-    def __init__(self, most: int, *, start: int = START) -> None:
+    def __init__(self, most: int, *, start: int = START, by_throughput: bool = True) -> None:
         self.most = most
+        self._by_throughput = by_throughput
+        start = start if by_throughput else most
         self._level = float(max(1, min(most, start)))
         self._state: _State = "opening"
         self._threshold = math.inf  # below it, growth is by one an answer
@@ -119,6 +122,10 @@ class AdaptiveLimit:
         self._window = self.limit if grown else max(2 * self.limit, _SMALLEST_WINDOW)
 
     def _round_over(self, now: float) -> None:
+        if not self._by_throughput and self._state != "avoiding":
+            self._level = float(self.most)
+            self._new_window(now)
+            return
         began = self._began if self._began is not None else now
         seen = (float(self._window), self._landed / max(now - began, 1e-9), self._latency / self._landed)
         reached = self._is_reached

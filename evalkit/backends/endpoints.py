@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import openai
 import tenacity
 
-from evalkit.backends.concurrency import START, AdaptiveLimit
+from evalkit.backends.concurrency import AdaptiveLimit
 from evalkit.backends.openai_errors import (
     explain,
     is_overloaded,
@@ -68,13 +68,14 @@ class _Line:
 class Endpoints:
     """Answers requests at whichever server has room. Used from one event loop, but for `room` and `notes`.
 
-    most: requests in flight at all servers together. max_retries: how often one request is asked again.
+    most: requests in flight at all servers together. max_retries: how often one request is asked again. queues: they take
+    all of `most` and let it wait in a queue of their own, so that there is nothing to find out.
     """
 
     def __init__(
-        self, servers: Sequence[Server], *, most: int, max_retries: int, timeout_s: float, start: int = START
+        self, servers: Sequence[Server], *, most: int, max_retries: int, timeout_s: float, queues: bool = False
     ) -> None:
-        self._lines = [_Line(server, AdaptiveLimit(most, start=start)) for server in servers]
+        self._lines = [_Line(server, AdaptiveLimit(most, by_throughput=not queues)) for server in servers]
         self._most, self._max_retries, self._timeout_s = most, max_retries, timeout_s
         self._waiting: deque[asyncio.Future[_Line]] = deque()
         self._timer: asyncio.TimerHandle | None = None
@@ -110,11 +111,11 @@ class Endpoints:
 
     # --- before the first question ---
 
-    async def probe(self) -> tuple[list[str], list[Listed]]:
+    async def probe(self, *, by_name: bool = True) -> tuple[list[str], list[Listed]]:
         """Ask each server what it serves; (what a person should know, what the servers that answered list).
 
-        A server that is not there is rested, unless none is. Raises EngineError for that, for a refused key, and where
-        one of several serves another model.
+        by_name: whether the model's name is known already. A server that is not there is rested, unless none is. Raises
+        EngineError for that, for a refused key, and where one of several serves another model.
         """
         found = await asyncio.gather(*(line.server.probe() for line in self._lines), return_exceptions=True)
         notes: list[str] = []
@@ -128,15 +129,19 @@ class Endpoints:
                 notes.append(f"{one}; it is left alone for a while, and the other endpoints are asked")
             else:
                 raise one
-        if len(self._lines) > 1:
-            self._must_agree(listed)
+        if by_name:
+            self.must_agree(listed)
+        else:
+            return notes, listed
         return [*notes, *dict.fromkeys(note for one in listed if (note := self._unlisted(one)))], listed
 
     def _unlisted(self, listed: Listed) -> str:
         return "" if listed.has_model else f"{listed.place}: model: the server does not list {listed.told}"
 
-    def _must_agree(self, listed: Sequence[Listed]) -> None:
-        """Raise EngineError where some list the model and others list only other ones."""
+    def must_agree(self, listed: Sequence[Listed]) -> None:
+        """Raise EngineError where one of several lists other models only, or serves it with another context."""
+        if len(self._lines) == 1:
+            return
         other = next((one for one in listed if one.models and not one.has_model), None)
         if other is not None and any(one.models and one.has_model for one in listed):
             raise EngineError(
@@ -231,6 +236,8 @@ class Endpoints:
 
     def _failed(self, line: _Line, error: Exception, sent: float) -> bool:
         """Note what an error says of the server; whether another server may do better."""
+        if isinstance(error, EngineError):
+            return False
         now = time.monotonic()
         pause = retry_after_s(error)
         if pause is not None and is_transient(error):

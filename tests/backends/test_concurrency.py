@@ -102,7 +102,7 @@ def test_where_more_at_a_time_only_wait_longer_no_more_are_sent(count, spread):
     limit = AdaptiveLimit(512)
     ran = Simulation(limit, workers(count, 1.0, spread)).run(max(3000, 100 * count))
     settled = mean(ran.levels[-1500:])
-    assert 0.8 * count <= settled <= 3 * count
+    assert 0.8 * count <= settled <= 3 * count + 1
     assert ran.answered / ran.now > 0.85 * count, "and the server is kept busy"
 
 
