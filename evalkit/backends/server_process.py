@@ -80,6 +80,7 @@ class ServerProcess:
                 if not _PORT_TAKEN.search(self._tail()):
                     break
                 progress.note(f"{name}: port {self.port} was taken meanwhile; trying another")
+                self.stop()
         except BaseException:
             self.stop()
             raise
