@@ -117,6 +117,8 @@ class Endpoints:
         by_name: whether the model's name is known already. A server that is not there is rested, unless none is. Raises
         EngineError for that, for a refused key, and where one of several serves another model.
         """
+        for line in self._lines:  # what was found of an earlier time may be otherwise now
+            line.rests, line.failed_in_a_row, line.not_before, line.left_out = 0, 0, 0.0, ""
         found = await asyncio.gather(*(line.server.probe() for line in self._lines), return_exceptions=True)
         notes: list[str] = []
         listed: list[Listed] = []
@@ -327,8 +329,7 @@ class Endpoints:
         await asyncio.gather(*others, return_exceptions=True)
         for line in self._lines:
             await line.server.close()
-            # The next run of this backend may find another world.
-            line.in_flight, line.rests, line.not_before, line.left_out = 0, 0, 0.0, ""
+            line.in_flight = 0
         self._waiting.clear()
         self._paused = 0
         await asyncio.get_running_loop().shutdown_asyncgens()

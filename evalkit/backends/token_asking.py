@@ -22,6 +22,9 @@ from evalkit.types import Completion, EngineError, Failure, Prepared, Usage
 MOST_NAMED_TOKENS = 128
 """The widest set of named tokens that vLLM reads from one distribution."""
 
+STOP_LIMIT = 4
+"""More stop strings than this the server refuses; the rest are cut off here, which gives the same text."""
+
 _NAMED = "token_id:"
 _FINISHED = ("stop", "length")
 _NO_LOGPROB = -9000.0  # vLLM writes minus infinity as -9999
@@ -134,7 +137,7 @@ def answer_arguments(one: Prepared, served: Served) -> dict[str, Any]:
     if asked.temperature > 0:
         call["seed"] = asked.seed
     if asked.stop:
-        call["stop"] = list(asked.stop)
+        call["stop"] = list(asked.stop[:STOP_LIMIT])
     return call
 
 
@@ -190,9 +193,12 @@ def read_answer(reply: Mapping[str, Any], one: Prepared) -> Completion:
         raise BadReply("aborted", f"the engine gave up: {finish}")
     used = reply.get("usage") or {}
     kept = choice.get("token_ids") if one.request.keep_tokens else None
+    text = choice.get("text") or ""
+    places = [text.find(end) for end in one.request.sampling.stop[STOP_LIMIT:]]
+    stopped = min((place for place in places if place >= 0), default=None)
     return Completion(
-        text=choice.get("text") or "",
-        finish_reason=finish,
+        text=text[:stopped],
+        finish_reason=finish if stopped is None else "stop",
         usage=Usage(len(one.token_ids or ()), int(used.get("completion_tokens") or 0)),
         token_ids=tuple(kept) if kept is not None else None,
     )
