@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
@@ -57,7 +58,7 @@ class Landing:
         self._items = {place_of(item): item for item in items}
         self._open: dict[tuple[_Place, str, int], _Answered] = {}
         self._earlier: dict[tuple[_Place, str, int], list[str]] = {}
-        self._next_turns: list[Request] = []
+        self._next_turns: dict[str, deque[Request]] = {model: deque() for model in specs}
         self._threads: ThreadPoolExecutor | None = None
         self._marking: list[tuple[Future[list[Score]], Item, str, list[_Row]]] = []
 
@@ -92,10 +93,11 @@ class Landing:
             for judged in self._judged:
                 judged.add(item, arm, completion)
 
-    def follow_ups(self) -> list[Request]:
-        """The next turns of what has landed since the last call."""
-        asked, self._next_turns = self._next_turns, []
-        return asked
+    def follow_ups(self, models: Iterable[str]) -> Iterator[Request]:
+        """The next turns of what these models answered, if they were not asked yet."""
+        for model in models:
+            while self._next_turns[model]:
+                yield self._next_turns[model].popleft()
 
     def settle(self, name: str) -> list[Phase]:
         """Wait for what is being marked beside the engine. Raises what marking raised."""
@@ -119,7 +121,7 @@ class Landing:
         earlier = self._earlier.setdefault(key, [])
         if completion.failure is None and request.turn < len(item.example.follow_ups):
             earlier.append(completion.text)
-            self._next_turns.append(next_turn(item, request, earlier))
+            self._next_turns[request.model].append(next_turn(item, request, earlier))
             return None
         del self._earlier[key]
         return replace(completion, earlier=tuple(earlier))

@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
+import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from evalkit.backends import Backend, backend
+from evalkit.backends import Backend, Timings, backend
 from evalkit.backends.local import LocalModel
 from evalkit.backends.vllm_engine import VllmEngine, settle_environment
 from evalkit.config import ModelSpec
@@ -85,6 +86,8 @@ class VllmBackend:
     serve_adapters: apply adapters at run time rather than merge them.
     """
 
+    is_continuous = True
+
     _loaded: ClassVar[VllmBackend | None] = None  # the backend that holds this process's engine
 
     def __init__(self, models: Mapping[str, LocalModel], folder: Path, *, cpu: bool, serve_adapters: bool) -> None:
@@ -96,6 +99,7 @@ class VllmBackend:
         self._engine: VllmEngine | None = None
         self._weights: Path | None = None
         self._proven = False
+        self._spent = Timings()
         self._progress: Progress = Silent()
         self._notes: list[str] = []
 
@@ -124,26 +128,44 @@ class VllmBackend:
             self._load(self.models[0])
 
     def stream(self, prepared: Iterable[Prepared | None]) -> Iterator[tuple[Prepared, Completion]]:
-        """Answer requests as they land. Models whose weights are not loaded are answered after the others."""
-        later: dict[str, list[Prepared]] = {}
-        if self._engine is None:
-            self._load(self.models[0])
+        """Answer requests as they land. Models whose weights are not loaded are answered once the others are."""
+        source, later = iter(prepared), dict[str, list[Prepared]]()
+        inside, ended = 0, False
 
-        def loaded() -> Iterator[Prepared]:
-            for one in filter(None, prepared):
-                if self._weights_of(one.request.model) == self._weights:
+        def loaded() -> Iterator[Prepared | None]:
+            nonlocal inside, ended
+            for one in source:
+                if one is None:
+                    if later and not inside:
+                        return
+                    yield None
+                elif self._weights_of(one.request.model) == self._weights:
+                    inside += 1
                     yield one
                 else:
                     later.setdefault(one.request.model, []).append(one)
+            ended = True
 
-        assert self._engine is not None
-        yield from self._engine.stream(loaded(), self._lora_of)
-        for model, waiting in later.items():
-            self._load(model)
-            yield from self._engine.stream(waiting, self._lora_of)
+        if self._engine is None:
+            self._load(self.models[0])
+        while not ended or later:
+            assert self._engine is not None
+            for one, completion in self._engine.stream(loaded(), self._lora_of):
+                inside -= 1
+                yield one, completion
+            if later:
+                model, ended = next(iter(later)), False
+                source = itertools.chain(later.pop(model), source)
+                self._load(model)
+
+    def timings(self) -> Timings:
+        """Of every engine that was loaded here."""
+        now = self._engine.timings if self._engine is not None else Timings()
+        return _sum(self._spent, now)
 
     def close(self) -> None:
         """Give back memory and devices."""
+        self._spent = self.timings()
         if self._engine is not None:
             self._engine.close()
         self._engine = self._weights = None
@@ -248,6 +270,10 @@ class VllmBackend:
                 if _distance(among_tuned, tuned) > _distance(among_tuned, own):
                     return f"this vLLM answers adapter {name!r} with the base when both are in a batch"
         return None
+
+
+def _sum(one: Timings, other: Timings) -> Timings:
+    return Timings(one.compiling + other.compiling, one.prefill + other.prefill, one.decode + other.decode)
 
 
 def _distance(first: list[float], second: list[float]) -> float:
