@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import atexit
 import json
 import multiprocessing
 import os
@@ -118,6 +119,7 @@ def engine(model: Path) -> Iterator[str]:
 
 
 def _evalkit(url: str, questions: list[str], concurrency: int) -> tuple[Any, list[Any]]:
+    """A connected backend and its requests; closed when the process ends."""
     from evalkit.backends import open_backends
     from evalkit.config import ModelSpec
     from evalkit.types import Message, Request, Sampling, Silent
@@ -134,6 +136,7 @@ def _evalkit(url: str, questions: list[str], concurrency: int) -> tuple[Any, lis
     )
     (backend,) = open_backends({"base": spec}, Path())
     backend.start(Silent())
+    atexit.register(backend.close)
     sampling = Sampling(max_tokens=WRITTEN)
     return backend, [
         Request("base", "s", "t", str(number), (Message("user", text),), sampling)
@@ -221,8 +224,6 @@ SIDES = {
 
 
 def _measure(side: tuple[str, str], url: str, count: int, concurrency: int, out: Any) -> None:
-    import asyncio.base_events  # noqa: F401  what every side imports anyway
-
     os.environ.setdefault("INSPECT_DISPLAY", "none")
     questions = [f"{number} {WORDS}" for number in range(count)]
     run = SIDES[side](url, questions, concurrency)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import itertools
 import json
 import re
 import secrets
@@ -111,10 +112,13 @@ class VllmServerBackend:
     stated: servers that run already, at the `base_url` of the models' files; none is started.
     """
 
+    is_continuous = True
+
     _running: ClassVar[VllmServerBackend | None] = None  # whose server is up, and ends with the run
 
     def __init__(self, models: Mapping[str, LocalModel], folder: Path, *, stated: bool) -> None:
         self.models = tuple(models)
+        self.streams_as_asked = stated  # a server of this machine is one of the things that take turns on it
         self._models = dict(models)
         self._folder = folder
         self._is_stated = stated
@@ -167,23 +171,35 @@ class VllmServerBackend:
             self._open(self.models[0])
 
     def stream(self, prepared: Iterable[Prepared | None]) -> Iterator[tuple[Prepared, Completion]]:
-        """Answer requests as they land. Models whose weights are not served are answered after the others."""
-        later: dict[str, list[Prepared]] = {}
-        if self._remote is None:
-            self._open(self.models[0])
+        """Answer requests as they land. Models whose weights are not served are answered once the others are."""
+        source, later = iter(prepared), dict[str, list[Prepared]]()
+        inside, ended = 0, False
 
-        def here() -> Iterator[Prepared]:
-            for one in filter(None, prepared):
-                if self._weights_of(one.request.model) == self._weights:
+        def here() -> Iterator[Prepared | None]:
+            nonlocal inside, ended
+            for one in source:
+                if one is None:
+                    if later and not inside:
+                        return
+                    yield None
+                elif self._weights_of(one.request.model) == self._weights:
+                    inside += 1
                     yield one
                 else:
                     later.setdefault(one.request.model, []).append(one)
+            ended = True
 
-        assert self._remote is not None
-        yield from self._remote.stream(here())
-        for model, waiting in later.items():
-            self._open(model)
-            yield from self._remote.stream(waiting)
+        if self._remote is None:
+            self._open(self.models[0])
+        while not ended or later:
+            assert self._remote is not None
+            for one, completion in self._remote.stream(here()):
+                inside -= 1
+                yield one, completion
+            if later:
+                model, ended = next(iter(later)), False
+                source = itertools.chain(later.pop(model), source)
+                self._open(model)
 
     def close(self) -> None:
         """Close connections and end the server, unless it was there before or is to be kept."""
