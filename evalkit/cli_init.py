@@ -14,7 +14,7 @@ from evalkit.types import InputError
 if TYPE_CHECKING:
     from evalkit.starting import Wanted
 
-Backend = Literal["vllm", "transformers", "openai", "replay"]
+Backend = Literal["vllm", "vllm-server", "transformers", "openai", "replay"]
 CI = Literal["github", "gitlab", "none"]
 
 
