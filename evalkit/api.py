@@ -18,6 +18,7 @@ from evalkit.backends.fingerprint import FileHashes
 from evalkit.cache import Journal, cache_folder
 from evalkit.comparison import compare_records
 from evalkit.config import (
+    ExecutorSpec,
     JudgeSpec,
     ModelSpec,
     PolicySpec,
@@ -120,6 +121,7 @@ def compare(
     sequential: bool = False,
     fresh_from: Sequence[str | Path] = (),
     aa: int | None = None,
+    executor: str | ExecutorSpec | None = None,
     progress: Progress | None = None,
 ) -> Comparison:
     """Run both models on the suites and compare them; `out` also writes the six files there.
@@ -130,6 +132,7 @@ def compare(
     engines allow it. incumbent: the model in use now, for gates and judges that are `against: incumbent`. aa: ask base so
     many items of each task a second time, to see how much of what changed is noise. sequential: look at the run as often as
     the policy says, and stop when it is decided. fresh_from: folders of stored runs or sweeps, whose items are left out.
+    executor: where engines stand: "local", "ray", a Ray cluster's address, or a whole `ExecutorSpec`.
     Raises InputError for anything wrong in the files before an engine starts. For the decision, see `run_comparison`.
     """
     run = run_comparison(
@@ -147,6 +150,7 @@ def compare(
         sequential=sequential,
         fresh_from=fresh_from,
         aa=aa,
+        executor=executor,
         progress=progress,
     )
     return run.comparison
@@ -169,6 +173,7 @@ def run_comparison(
     fresh_from: Sequence[str | Path] = (),
     hold_out: float = 0.0,
     aa: int | None = None,
+    executor: str | ExecutorSpec | None = None,
     progress: Progress | None = None,
     command: str = "",
 ) -> Run:
@@ -179,7 +184,7 @@ def run_comparison(
     progress = progress or Silent()
     progress.phase("reading suites and models")
     specs = {"base": model_spec(base), "tuned": model_spec(tuned)}
-    inputs = Inputs.read(specs["base"], suites, judge, policy)
+    inputs = Inputs.read(specs["base"], suites, judge, policy, executor)
     gated = over_incumbent(inputs.policy, {suite.name: Terms.of(suite) for suite in inputs.suites})
     check_incumbent(inputs.readers, incumbent, gated)
     check_again(specs["base"], aa)
@@ -198,7 +203,7 @@ def run_comparison(
         progress.note(caution)
     if out is not None:
         check_writable(Path(out))
-    schedule = Schedule(specs, inputs.readers, cache_folder(), inputs.graders)
+    schedule = Schedule(specs, inputs.readers, cache_folder(), inputs.graders, inputs.executor)
     items = draw(inputs.suites, seed=seed, limit=limit, without=without)
     graders = {one.name: one for one in inputs.graders.values()}.values()
 
@@ -404,11 +409,14 @@ def run_one(
     ids: Sequence[str] = (),
     limit: int | None = None,
     seed: int = 0,
+    executor: str | ExecutorSpec | None = None,
     progress: Progress | None = None,
 ) -> pd.DataFrame:
-    """Ask one model alone; its samples as a frame. ids: only these items. Raises InputError for an id no suite has."""
+    """Ask one model alone; its samples as a frame. ids: only these items. executor: as of `compare`. Raises InputError for an id no suite has."""
     spec = model_spec(model)
-    inputs = Inputs.read(spec, suites, "none", PolicySpec())  # a policy may name suites that are not asked here
+    inputs = Inputs.read(
+        spec, suites, "none", PolicySpec(), executor
+    )  # a policy may name suites that are not asked here
     items = draw(inputs.suites, seed=seed, limit=limit)
     if ids:
         known = {item.example.id for item in items}
@@ -419,7 +427,7 @@ def run_one(
     progress = progress or Silent()
     for caution in check_programs(inputs.suites):
         progress.note(caution)
-    schedule = Schedule({"base": spec}, (), cache_folder(), inputs.graders)
+    schedule = Schedule({"base": spec}, (), cache_folder(), inputs.graders, inputs.executor)
     with Journal(cache_folder() / "journal.sqlite") as journal:
         collected = schedule.collect(inputs.suites, items, journal, progress)
     return samples_frame(collected.records.table())

@@ -25,6 +25,7 @@ from evalkit import (
 )
 from evalkit.cli_options import (
     Base,
+    Executor,
     Incumbent,
     Json,
     Judge,
@@ -139,6 +140,7 @@ def compare(
             "answers and marks differ between two runs of one model stands beside what TUNED changed. It gates nothing.",
         ),
     ] = None,
+    executor: Executor = None,
     allow_unsandboxed_code: Unsandboxed = False,
     json: Json = False,
 ) -> None:
@@ -168,6 +170,7 @@ def compare(
             sequential=sequential,
             fresh_from=fresh_from or (),
             aa=aa,
+            executor=executor,
             progress=progress,
             command=shlex.join(["evalkit", *sys.argv[1:]]),
         )
@@ -223,6 +226,7 @@ def run(
     ] = None,
     limit: Limit = None,
     seed: Seed = 0,
+    executor: Executor = None,
     allow_unsandboxed_code: Unsandboxed = False,
     json: Json = False,
 ) -> None:
@@ -233,7 +237,9 @@ def run(
 
     waive_sandbox(allow_unsandboxed_code)
     with resumable(), LiveProgress() as progress:
-        samples = run_one(model, suites=suite, ids=id_ or (), limit=limit, seed=seed, progress=progress)
+        samples = run_one(
+            model, suites=suite, ids=id_ or (), limit=limit, seed=seed, executor=executor, progress=progress
+        )
     if json:
         typer.echo(samples.to_json(orient="records", force_ascii=False))
     elif id_:

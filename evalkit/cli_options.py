@@ -68,6 +68,16 @@ Limit = Annotated[
     int | None,
     typer.Option("--limit", "-n", min=1, metavar="N", help="Only a seeded random sample of N items of each task."),
 ]
+Executor = Annotated[
+    str | None,
+    typer.Option(
+        "--executor",
+        metavar="local|ray|ADDRESS",
+        help="Where engines stand: `local` is this process; `ray` the cluster that RAY_ADDRESS names or that runs on this machine "
+        "(else one is started on it); HOST:PORT or ray://HOST:PORT that one. Replicas, shards and more: `executor` in the "
+        "evalkit.yaml beside BASE.",
+    ),
+]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of the order in which items are drawn.")]
 Unsandboxed = Annotated[
     bool,

@@ -62,7 +62,7 @@ def plan_comparison(
         specs["incumbent"] = model_spec(incumbent)
     observed = _observed(pilot)
     items = draw(inputs.suites, seed=seed, limit=limit)
-    schedule = Schedule(specs, inputs.readers, cache_folder(), inputs.graders)
+    schedule = Schedule(specs, inputs.readers, cache_folder(), inputs.graders, inputs.executor)
     records = suite_records(inputs, items, specs, schedule.models)
     design = design_of(records, items, judges_that_decide(inputs, items, schedule.models))
     expected = expectations(

@@ -13,7 +13,8 @@ from pathlib import Path
 from evalkit.backends import Backend, open_backends
 from evalkit.beside import JudgeBeside
 from evalkit.cache import Journal
-from evalkit.config import JudgeSpec, ModelSpec, ProbesSpec
+from evalkit.config import LOCAL, ExecutorSpec, JudgeSpec, ModelSpec, ProbesSpec
+from evalkit.executors import farmed
 from evalkit.flow import Flow
 from evalkit.judging import Pair, foreseen, remaining, spent, told
 from evalkit.landing import Landing
@@ -67,7 +68,7 @@ class Schedule:
     """One run over opened models. Opening raises InputError for whatever is wrong before any engine starts.
 
     models: by arm ("base", "tuned", "incumbent"; a lone model is "base"). judges: who read the pairs, no juries.
-    graders: the judge of each (suite, task) that is marked by one.
+    graders: the judge of each (suite, task) that is marked by one. executor: where engines stand.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class Schedule:
         judges: Sequence[JudgeSpec],
         folder: Path,
         graders: Mapping[tuple[str, str], JudgeSpec] | None = None,
+        executor: ExecutorSpec = LOCAL,
     ) -> None:
         self._specs = dict(models)
         self._judges = list(judges)
@@ -83,7 +85,7 @@ class Schedule:
         self._graders = {grader.name: grader for grader in self._by_task.values()}
         readers = [*self._graders.values(), *self._judges]
         asked = {**self._specs, **{reader.name: reader.model for reader in readers}}
-        self._backends = open_backends(asked, folder)
+        self._backends = farmed(open_backends(asked, folder), asked, executor)
         self._records()  # what is wrong with a model's files is said now
 
     def collect(

@@ -13,7 +13,7 @@ import numpy as np
 
 from evalkit.api import Run, check_writable, run_comparison
 from evalkit.cache import Journal, cache_folder
-from evalkit.config import JudgeSpec, ModelSpec, PolicySpec, SuiteSpec
+from evalkit.config import ExecutorSpec, JudgeSpec, ModelSpec, PolicySpec, SuiteSpec
 from evalkit.contamination.arms import training_files
 from evalkit.fresh import held_back
 from evalkit.inputs import Inputs, Terms, check_incumbent, model_spec, over_incumbent
@@ -45,13 +45,14 @@ def run_sweep(
     seed: int = 0,
     hold_out: float = 0.0,
     probes: bool = False,
+    executor: str | ExecutorSpec | None = None,
     progress: Progress | None = None,
 ) -> Sweep:
     """Compare each candidate with base, in `out`/<candidate>, and put them side by side; nothing of the sweep's own page
     is written.
 
     What is None comes from an `evalkit.yaml` beside base, as for `compare`. hold_out: the share of every task's items that
-    no candidate is asked, kept for confirming the best. incumbent: as of `compare`. probes: as of `compare`; they start base's engine for every
+    no candidate is asked, kept for confirming the best. incumbent, executor: as of `compare`. probes: as of `compare`; they start base's engine for every
     candidate again, since base reads what each one wrote.
 
     Raises InputError for whatever is wrong in any file before the first engine starts. A candidate whose run breaks off
@@ -61,7 +62,7 @@ def run_sweep(
     progress.phase("reading suites and models")
     folder = Path(out)
     base_spec, specs = _read(base, candidates)
-    inputs = Inputs.read(base_spec, suites, judge, policy)
+    inputs = Inputs.read(base_spec, suites, judge, policy, executor)
     gated = over_incumbent(inputs.policy, {suite.name: Terms.of(suite) for suite in inputs.suites})
     check_incumbent(inputs.readers, incumbent, gated)
     if incumbent is not None:
@@ -76,7 +77,7 @@ def run_sweep(
         step = step_of(spec)
         candidate = Candidate(spec.name, spec.file, None, step=step)
         where = folder / name
-        options = _options(suites, judge, policy, incumbent, seed)
+        options = _options(suites, judge, policy, incumbent, seed, executor)
         options += [*_flag("--limit", limit), *_flag("--hold-out", hold_out or None), *(["--probes"] if probes else [])]
         try:
             run = run_comparison(
@@ -91,6 +92,7 @@ def run_sweep(
                 seed=seed,
                 probes=probes,
                 hold_out=hold_out,
+                executor=executor,
                 progress=_Named(progress, f"{spec.name} ({place} of {len(specs)})"),
                 command=shlex.join(["evalkit", "sweep", base_spec.file, spec.file, *options]),
             )
@@ -106,7 +108,7 @@ def run_sweep(
             finished.append(_finished(spec, name, step, run))
     progress.phase("putting the candidates side by side")
     sweep = sweep_of(base_spec.name, finished, failed, rng=np.random.default_rng(seed))
-    confirm = _confirm(sweep, base_spec, folder, _options(suites, judge, policy, incumbent, seed))
+    confirm = _confirm(sweep, base_spec, folder, _options(suites, judge, policy, incumbent, seed, executor))
     return dataclasses.replace(sweep, hold_out=hold_out, confirm=confirm)
 
 
@@ -159,7 +161,9 @@ def _check_models(base: ModelSpec, candidates: Sequence[ModelSpec], inputs: Inpu
     for spec in candidates:
         try:
             training_files({"base": base, "tuned": spec}, ())
-            Schedule({"base": base, "tuned": spec}, inputs.readers, cache_folder(), inputs.graders).close()
+            Schedule(
+                {"base": base, "tuned": spec}, inputs.readers, cache_folder(), inputs.graders, inputs.executor
+            ).close()
         except InputError as error:
             problems.append(str(error))
     if problems:
@@ -216,6 +220,7 @@ def _options(
     policy: str | Path | PolicySpec | None,
     incumbent: str | Path | ModelSpec | None,
     seed: int,
+    executor: str | ExecutorSpec | None,
 ) -> list[str]:
     """The flags that say the same on a command line; what came from Python is named by its file."""
     words: list[str] = []
@@ -227,6 +232,8 @@ def _options(
         words += _flag("--policy", (policy.file or None) if isinstance(policy, PolicySpec) else policy)
     if incumbent is not None:
         words += _flag("--incumbent", (incumbent.file or None) if isinstance(incumbent, ModelSpec) else incumbent)
+    if executor is not None:
+        words += _flag("--executor", executor if isinstance(executor, str) else executor.address or executor.kind)
     return words + _flag("--seed", seed or None)
 
 
