@@ -15,6 +15,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
+import signal
 import statistics
 import sys
 import tempfile
@@ -54,6 +56,7 @@ def main() -> None:
     unknown = sorted(set(given.parts.split(",")) - set(TARGETS))
     if unknown:
         parser.error(f"--parts: unknown {unknown[0]!r}; known: {', '.join(TARGETS)}")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended from outside"))  # the table is printed all the same
     Meeting(given).run()
 
 
@@ -120,7 +123,11 @@ class Meeting:
         folder.mkdir(parents=True, exist_ok=True)
         try:
             with tempfile.TemporaryDirectory() as scratch:
-                seconds, scores = run(Path(scratch))
+                try:
+                    seconds, scores = run(Path(scratch))
+                finally:
+                    for log in Path(scratch).glob("*.log"):
+                        shutil.copy(log, folder / log.name)
                 if side == "evalkit":
                     self._say(part, "evalkit's phases", sides.phases(Path(scratch)))
         except Exception as error:  # the other sides are still worth having

@@ -53,19 +53,26 @@ def main() -> None:
     parser.add_argument("--options", type=int, default=4, help="options a question")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--dtype", default="float32")
+    parser.add_argument(
+        "--cpu-time", action="store_true", help="count processor seconds: for a machine that is not quiet"
+    )
     parser.add_argument("--block-size", type=int, help="tokens a block of the KV cache (default: the engine's own)")
     given = parser.parse_args()
     print(machine(), load_note(), sep="\n", flush=True)
     engine = _load(given)
     block = engine.llm_engine.vllm_config.cache_config.block_size
+    seconds = "processor seconds" if given.cpu_time else "seconds"
     print(f"{given.dtype}, blocks of {block} tokens, {given.questions} questions of {given.options} options, ", end="")
-    print(f"medians of {given.repeats}\n")
+    print(f"{seconds}, medians of {given.repeats}\n")
+    clock = time.process_time if given.cpu_time else time.monotonic
+    for way in WAYS.values():  # first calls compile and allocate
+        way(engine, _questions(min(given.prompts), max(given.tokens), given)[:1])
     print(f"{'prompt':>8}{'option':>8}" + "".join(f"{name + ', s':>11}" for name in WAYS), end="")
     print("".join(f"{name:>9}" for name in _OTHERS) + f"{'difference':>12}{'asked again':>13}", flush=True)
     for length in given.prompts:
         for count in given.tokens:
             try:
-                _row(engine, _questions(length, count, given), given.repeats, length, count)
+                _row(engine, _questions(length, count, given), given.repeats, clock, length, count)
             except Exception as error:  # one cell must not cost the others
                 print(f"{length:>8}{count:>8}   FAILED {type(error).__name__}: {str(error)[:200]}", flush=True)
 
@@ -106,17 +113,18 @@ def _questions(length: int, count: int, given: argparse.Namespace) -> list[Quest
     ]
 
 
-def _row(engine: Any, questions: Sequence[Question], repeats: int, length: int, count: int) -> None:
+def _row(
+    engine: Any, questions: Sequence[Question], repeats: int, clock: Callable[[], float], length: int, count: int
+) -> None:
     seconds: dict[str, list[float]] = {name: [] for name in WAYS}
     sums: dict[str, list[float]] = {}
     again: dict[str, int] = {}
-    for repeat in range(-1, repeats):  # the first time warms up
+    for repeat in range(repeats):
         for name in list(WAYS) if repeat % 2 else reversed(list(WAYS)):
             engine.reset_prefix_cache()
-            began = time.monotonic()
+            began = clock()
             sums[name], again[name] = WAYS[name](engine, questions)
-            if repeat >= 0:
-                seconds[name].append(time.monotonic() - began)
+            seconds[name].append(clock() - began)
     median = {name: statistics.median(values) for name, values in seconds.items()}
     difference = max(abs(a - b) for name in _OTHERS for a, b in zip(sums[name], sums["whole"], strict=True))
     print(f"{length:>8}{count:>8}" + "".join(f"{median[name]:>11.3f}" for name in WAYS), end="")
@@ -162,11 +170,12 @@ def forked(engine: Any, questions: Sequence[Question]) -> tuple[list[float], int
         firsts = next(outputs).outputs[0].logprobs[0]
         for option in one.options:
             output = next(outputs)
-            if len(option) > 2 and (output.num_cached_tokens or 0) > len(one.prompt):
+            inside = len(option) - 2  # tokens between the first and the last
+            if inside > 0 and (output.num_cached_tokens or 0) > len(one.prompt):
                 again.append((len(values), (one.prompt, option)))
                 values.append(0.0)
                 continue
-            rows = output.prompt_logprobs[-(len(option) - 2) :] if len(option) > 2 else []
+            rows = output.prompt_logprobs[-inside:] if inside > 0 else []
             value = firsts[option[0]].logprob + output.outputs[0].logprobs[0][option[-1]].logprob
             values.append(value + sum(row[token].logprob for token, row in zip(option[1:], rows, strict=False)))
     for (place, _), (value, _) in zip(
@@ -207,8 +216,9 @@ def _scored(
         return []
     found: list[tuple[float, bool]] = []
     for (prompt, option), output in zip(pairs, engine.generate(prompts, params, use_tqdm=False), strict=True):
-        usable = (output.num_cached_tokens or 0) < len(prompt) or len(option) == 1
-        rows = output.prompt_logprobs[-(len(option) - 1) :] if usable and len(option) > 1 else []
+        inside = len(option) - 1  # all but the last
+        usable = inside == 0 or (output.num_cached_tokens or 0) < len(prompt)
+        rows = output.prompt_logprobs[-inside:] if usable and inside else []
         value = output.outputs[0].logprobs[0][option[-1]].logprob
         value += sum(row[token].logprob for token, row in zip(option, rows, strict=False))
         found.append((value, usable))

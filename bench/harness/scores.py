@@ -46,10 +46,10 @@ def of_evalkit(samples: Path) -> Scores:
     import pandas as pd
 
     found = Scores()
-    for row in pd.read_parquet(samples).itertuples(index=False):
-        value = None if pd.isna(row.value) else float(row.value)  # type: ignore[arg-type]
-        told = str(row.text) if row.logprobs is None else _shown([float(one) for one in row.logprobs])  # type: ignore[union-attr]
-        found[str(row.arm), str(row.task), str(row.id)] = Marked(value, told)
+    wanted = ["arm", "task", "id", "value", "text", "logprobs"]
+    for arm, task, id, value, text, logprobs in pd.read_parquet(samples)[wanted].itertuples(index=False, name=None):
+        told = str(text) if logprobs is None else _shown([float(one) for one in logprobs])
+        found[str(arm), str(task), str(id)] = Marked(None if pd.isna(value) else float(value), told)
     return found
 
 
