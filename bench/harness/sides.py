@@ -54,8 +54,11 @@ def evalkit(asked: Asked, pair: Pair, folder: Path, timeout_s: float) -> tuple[f
 
 
 def phases(folder: Path) -> str:
-    """Where evalkit's own manifest says that the time went."""
-    manifest = json.loads((folder / "run" / "manifest.json").read_text("utf-8"))
+    """Where evalkit's own manifest says that the time went, unless the run left none."""
+    path = folder / "run" / "manifest.json"
+    if not path.is_file():
+        return "unknown"
+    manifest = json.loads(path.read_text("utf-8"))
     found = [f"{one['name']} {one['seconds']:.1f}" for one in manifest.get("phases", ()) if one["seconds"] >= 0.05]
     return ", ".join(found) + " s"
 
