@@ -296,7 +296,9 @@ _COLUMNS = (
 def main(sizes: Sequence[int], rounds: int, *, profile: bool, beside: Path | None, again: bool) -> None:
     """Measure every size, print a row each as it is there."""
     checkouts = {"this": ROOT} | ({"beside": beside.resolve()} if beside else {})
-    print(f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}; target {TARGET:,} records/s")
+    print(
+        f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}; target {TARGET:,} records/s"
+    )
     print(" | ".join(_COLUMNS))
     for records in sizes:
         found: dict[str, list[dict[str, Any]]] = {name: [] for name in checkouts}

@@ -46,9 +46,7 @@ def with_noise(
     return replace(comparison, noise=noise, cautions=(*comparison.cautions, *noise.cautions))
 
 
-def _noise(
-    comparison: Comparison, samples: pd.DataFrame, manifest: Manifest, texts: Texts | None
-) -> NoiseFloor | None:
+def _noise(comparison: Comparison, samples: pd.DataFrame, manifest: Manifest, texts: Texts | None) -> NoiseFloor | None:
     if not is_(samples["arm"], AGAIN).any():
         return None
     samples = samples.loc[samples["arm"].isin([*ARMS, AGAIN]), :]

@@ -69,7 +69,10 @@ def pair(samples: pd.DataFrame, suites: Sequence[SuiteRecord]) -> dict[tuple[str
     columns = _Columns.of(samples)
 
     def rows_of(suite: str, task: str) -> np.ndarray:
-        at = [names.get_indexer(pd.Index([name], dtype=object))[0] for names, name in ((suite_names, suite), (task_names, task))]
+        at = [
+            names.get_indexer(pd.Index([name], dtype=object))[0]
+            for names, name in ((suite_names, suite), (task_names, task))
+        ]
         if min(at) < 0:
             return order[:0]
         wanted = at[0] * (len(task_names) + 1) + at[1]

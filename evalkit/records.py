@@ -296,14 +296,17 @@ def _finished(table: pa.Table, places: NDArray[np.int64], verdicts: pa.Table | N
     """A block as it is stored: words numbered, verdicts on the rows they belong to. places: ascending, one a verdict."""
     for name in (one.name for one in SCHEMA if pa.types.is_dictionary(one.type)):
         at = table.schema.get_field_index(name)
-        table = table.set_column(at, SCHEMA.field(name), table[name].combine_chunks().dictionary_encode().cast(SCHEMA.field(name).type))
+        table = table.set_column(
+            at, SCHEMA.field(name), table[name].combine_chunks().dictionary_encode().cast(SCHEMA.field(name).type)
+        )
     field = SCHEMA.field("verdicts")
     if verdicts is None or not places.size:
         return table.append_column(field, pa.nulls(table.num_rows, field.type))
     counts = np.bincount(places, minlength=table.num_rows)
     offsets = pa.array(np.concatenate([[0], np.cumsum(counts)]).astype(np.int32))
     values = pa.StructArray.from_arrays(
-        [verdicts[one.name].combine_chunks() for one in VERDICT], fields=[VERDICT.field(i) for i in range(VERDICT.num_fields)]
+        [verdicts[one.name].combine_chunks() for one in VERDICT],
+        fields=[VERDICT.field(i) for i in range(VERDICT.num_fields)],
     )
     lists = pa.ListArray.from_arrays(offsets, values, type=field.type, mask=pa.array(counts == 0))
     return table.append_column(field, lists)
@@ -399,7 +402,9 @@ def verdicts_frame(table: pa.Table | Samples, *, reasons: bool = True) -> pd.Dat
         rows: list[dict[str, object]] = []
         for row in held.to_pylist():
             item = {"suite": row["suite"], "task": row["task"], "id": row["id"]}
-            rows += [{**item, **(one if reasons else {**one, "reason": None, "detail": None})} for one in row["verdicts"]]
+            rows += [
+                {**item, **(one if reasons else {**one, "reason": None, "detail": None})} for one in row["verdicts"]
+            ]
         if rows:
             parts.append(pd.DataFrame(rows, columns=pd.Index(_VERDICT_COLUMNS)))
     frame = pd.concat(parts, ignore_index=True) if len(parts) > 1 else parts[0] if parts else None

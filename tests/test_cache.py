@@ -37,9 +37,10 @@ def test_many_keys_are_found_at_once(tmp_path):
 
 def test_what_was_put_survives_a_kill(tmp_path):
     code = (
-        "import os, sys\nfrom pathlib import Path\nfrom evalkit.cache import Journal\nfrom evalkit.types import Completion\n"
+        "import os, sys, time\nfrom pathlib import Path\nfrom evalkit.cache import Journal\nfrom evalkit.types import Completion\n"
         "journal = Journal(Path(sys.argv[1]))\n"
         "for i in range(50): journal.put(str(i), Completion(str(i)))\n"
+        "time.sleep(1)\n"  # only the last moment may be lost
         "os.kill(os.getpid(), 9)\n"
     )
     path = tmp_path / "j.sqlite"
@@ -52,6 +53,8 @@ def test_two_runs_may_write_at_once(tmp_path):
     with Journal(tmp_path / "j.sqlite") as one, Journal(tmp_path / "j.sqlite") as two:
         one.put("a", Completion("a"))
         two.put("b", Completion("b"))
+        for journal in (one, two):
+            journal.flush()
         assert len(one) == len(two) == 2
 
 

@@ -88,7 +88,8 @@ def _endings(pairs: Pairs, level: float) -> Iterator[Drift]:
 
 def _words(pairs: Pairs, read: Texts, level: float) -> Iterator[Drift]:
     base, tuned = (
-        [words_of(text or "") for text in read.values(arm.index.to_numpy(), "text")] for arm in (pairs.base, pairs.tuned)
+        [words_of(text or "") for text in read.values(arm.index.to_numpy(), "text")]
+        for arm in (pairs.base, pairs.tuned)
     )
     yield from rate_change("repetition_rate", pairs, _circling(base), _circling(tuned), level)
     before, after, estimate = distinct_difference(base, tuned, units=pairs.units, level=level)

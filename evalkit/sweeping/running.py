@@ -163,7 +163,7 @@ def _check_models(base: ModelSpec, candidates: Sequence[ModelSpec], inputs: Inpu
 
 
 def _finished(spec: ModelSpec, name: str, step: int | None, run: Run) -> Finished:
-    samples = samples_frame(run.table.select([*COLUMNS, "verdicts"]))
+    samples = samples_frame(run.held, COLUMNS)
     return Finished(spec.name, spec.file, name, step, run.manifest, run.comparison, run.decision, samples)
 
 
