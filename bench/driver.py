@@ -72,11 +72,13 @@ class Instant:
         self._sentences = [" ".join(draw.choices(_WORDS, k=14)) + "." for _ in range(5000)]
 
     def record(self, model: str) -> Any:
+        """Who answers."""
         from evalkit.types import ModelRecord
 
         return ModelRecord(self._model, "instant", self._model, hashlib.sha256(self._model.encode()).hexdigest()[:16])
 
     def prepare(self, request: Any) -> Any:
+        """The prompt as chat turns, and its key."""
         from evalkit.types import Prepared
 
         prompt = "\n".join(f"<|{turn.role}|>{turn.content}" for turn in request.messages) + "<|assistant|>"
@@ -87,6 +89,7 @@ class Instant:
         """Nothing to load."""
 
     def stream(self, prepared: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
+        """Answer each at once."""
         from evalkit.types import Completion, Usage
 
         usage = Usage(110, 150)
@@ -110,23 +113,24 @@ class Instant:
 
 
 class Timed:
-    """A Progress that notes how long each phase took and how much memory it held at most, in MB."""
+    """A Progress that notes of each phase how long it took, how much memory it held at most, in MB, and its CPU seconds."""
 
     def __init__(self) -> None:
         self.phases: dict[str, list[float]] = {}
-        self._name, self._began = "", 0.0
+        self._name, self._began, self._cpu = "", 0.0, 0.0
 
     def phase(self, name: str, total: int | None = None, *, unit: str = "requests") -> None:
         """End the phase before; begin another."""
         self.end()
-        self._name, self._began = name, time.monotonic()
+        self._name, self._began, self._cpu = name, time.monotonic(), time.process_time()
 
     def end(self) -> None:
         """End the last one."""
         if self._name:
-            seen = self.phases.setdefault(self._name, [0.0, 0.0])
+            seen = self.phases.setdefault(self._name, [0.0, 0.0, 0.0])
             seen[0] += time.monotonic() - self._began
             seen[1] = max(seen[1], _peak_mb())
+            seen[2] += time.process_time() - self._cpu
             _forget_peak()
         self._name = ""
 
@@ -198,7 +202,7 @@ def run_once(folder: Path, out: Path, *, profile: bool) -> dict[str, Any]:
     progress.end()
     whole = time.monotonic() - began
     size = {name: (out / name).stat().st_size for name in ("report.html", "samples.parquet")}
-    peak = max(mb for _, mb in progress.phases.values())
+    peak = max(mb for _, mb, _ in progress.phases.values())
     return {"seconds": whole, "phases": progress.phases, "within": spent, "peak_mb": peak, "size": size}
 
 
@@ -254,8 +258,8 @@ def measure(checkout: Path, records: int, *, profile: bool, again: bool) -> dict
 # --- the table ---------------------------------------------------------------------------------------------------
 
 
-def _generating(run: Mapping[str, Any]) -> float:
-    return sum(seconds for name, (seconds, _) in run["phases"].items() if name.endswith(": generating"))
+def _generating(run: Mapping[str, Any], at: int = 0) -> float:
+    return sum(one[at] for name, one in run["phases"].items() if name.endswith(": generating"))
 
 
 def _row(label: str, records: int, rounds: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -266,7 +270,7 @@ def _row(label: str, records: int, rounds: Sequence[Mapping[str, Any]]) -> list[
 
     def phases(one: Mapping[str, Any], *ends: str) -> float:
         named = one["first"]["phases"].items()
-        return sum(seconds for name, (seconds, _) in named if name.endswith(ends) or name.startswith(ends))
+        return sum(seen[0] for name, seen in named if name.endswith(ends) or name.startswith(ends))
 
     within = lambda name: middle(lambda one: one["first"]["within"].get(name, 0.0))  # noqa: E731
     return [
@@ -275,10 +279,12 @@ def _row(label: str, records: int, rounds: Sequence[Mapping[str, Any]]) -> list[
         f"{middle(lambda one: phases(one, 'reading suites', 'tuned: ', 'base: ') - _generating(one['first'])):.1f}",
         f"{middle(lambda one: _generating(one['first'])):.1f}",
         f"{records / max(1e-9, middle(lambda one: _generating(one['first']))):,.0f}",
+        f"{records / max(1e-9, middle(lambda one: _generating(one['first'], 2))):,.0f}",
         f"{within('table'):.1f}",
         f"{within('statistics'):.1f}",
         f"{middle(lambda one: phases(one, 'writing the report')):.1f}",
         f"{middle(lambda one: one['first']['seconds']):.1f}",
+        f"{middle(lambda one: sum(seen[2] for seen in one['first']['phases'].values())):.1f}",
         f"{records / middle(lambda one: one['first']['seconds']):,.0f}",
         f"{middle(lambda one: one['first']['peak_mb']):,.0f}",
         f"{middle(lambda one: one['again']['seconds']):.1f}" if all("again" in one for one in rounds) else "",
@@ -288,7 +294,7 @@ def _row(label: str, records: int, rounds: Sequence[Mapping[str, Any]]) -> list[
 
 
 _COLUMNS = (
-    "evalkit", "records", "prepare s", "journal + scoring s", "records/s", "table s", "statistics s", "report s", "whole s",
+    "evalkit", "records", "prepare s", "journal + scoring s", "records/s", "records/CPU s", "table s", "statistics s", "report s", "whole s", "whole CPU s",
     "records/s, whole", "peak MB", "from the journal s", "gate s", "page MB",
 )  # fmt: skip
 
@@ -310,8 +316,8 @@ def main(sizes: Sequence[int], rounds: int, *, profile: bool, beside: Path | Non
                 print(f"{name} | {records:,} | failed: {[one['first'].get('failed') for one in mine]}")
                 continue
             print(" | ".join(_row(name, records, mine)))
-            for phase, (seconds, mb) in mine[-1]["first"]["phases"].items():
-                print(f"    {phase}: {seconds:.1f} s, {mb:,.0f} MB", flush=True)
+            for phase, (seconds, mb, cpu) in mine[-1]["first"]["phases"].items():
+                print(f"    {phase}: {seconds:.1f} s ({cpu:.1f} s of CPU), {mb:,.0f} MB", flush=True)
 
 
 if __name__ == "__main__":

@@ -49,8 +49,8 @@ from evalkit.records import narrow_frame, samples_frame, verdicts_as_frame, verd
 from evalkit.remembering import judge_records, merged, suite_records, with_jury, with_sampling
 from evalkit.report.files import read_manifest, write_run
 from evalkit.requests import draw, first_of_each_task
-from evalkit.schedule import Collected, Schedule
 from evalkit.samples import Samples
+from evalkit.schedule import Collected, Schedule
 from evalkit.scorers import UNSCORED
 from evalkit.scorers.code import check_programs
 from evalkit.texts import StoredTexts
@@ -482,13 +482,13 @@ def _check_answered(folder: Path, gated: Mapping[str, str], held: Samples) -> No
         }
         asked, lacking = len(by_arm["tuned"]), len(by_arm["tuned"] - by_arm[INCUMBENT])
         if lacking:
-            held = (
+            answers = (
                 f"its answers to {asked - lacking} of {asked} items"
                 if asked > lacking
                 else "none of its answers to them"
             )
             raise RunError(
-                f"{folder}: {says}: incumbent, and of the items of suite {suite!r} this run holds {held}; compare again "
+                f"{folder}: {says}: incumbent, and of the items of suite {suite!r} this run holds {answers}; compare again "
                 "with this policy and --incumbent"
             )
 

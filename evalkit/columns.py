@@ -1,8 +1,12 @@
-"""Columns of words as numbers: what is grouped, sorted or joined is an array of integers, whatever it says."""
+"""Columns of words as numbers: what is grouped, sorted or joined is an array of integers, whatever it says.
+
+values: a pandas Series, of categories or of words; frame: a DataFrame.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,7 +15,7 @@ from numpy.typing import NDArray
 Codes = NDArray[np.int64]
 
 
-def coded(values: pd.Series) -> tuple[Codes, pd.Index]:
+def coded(values: Any) -> tuple[Codes, pd.Index]:
     """A number for each value, from 0, and what each number stands for; -1 for what is missing."""
     if isinstance(values.dtype, pd.CategoricalDtype):
         return values.cat.codes.to_numpy().astype(np.int64), pd.Index(values.cat.categories)
@@ -19,26 +23,31 @@ def coded(values: pd.Series) -> tuple[Codes, pd.Index]:
     return np.asarray(codes, dtype=np.int64), pd.Index(names)
 
 
-def words(values: pd.Series) -> NDArray[np.object_]:
+def words(values: Any) -> NDArray[np.object_]:
     """The values as objects, None where one is missing."""
     codes, names = coded(values)
-    return np.append(names.to_numpy(dtype=object), None)[codes]
+    return with_none(names)[codes]
 
 
-def is_(values: pd.Series, word: str) -> NDArray[np.bool_]:
+def with_none(names: pd.Index) -> NDArray[np.object_]:
+    """What the numbers of `coded` stand for, as an array to look them up in: -1 is None."""
+    return np.concatenate([names.to_numpy(dtype=object), np.array([None], dtype=object)])
+
+
+def is_(values: Any, word: str) -> NDArray[np.bool_]:
     """Where a column says that."""
     codes, names = coded(values)
     place = names.get_indexer(pd.Index([word], dtype=object))[0] if len(names) else -1
     return codes == place if place >= 0 else np.zeros(len(values), dtype=bool)
 
 
-def is_in(values: pd.Series, wanted: Sequence[str]) -> NDArray[np.bool_]:
+def is_in(values: Any, wanted: Sequence[str]) -> NDArray[np.bool_]:
     """Where a column says one of these."""
     codes, names = coded(values)
     return np.append(names.isin(list(wanted)), False)[codes]
 
 
-def places(frame: pd.DataFrame, columns: Sequence[str]) -> Codes:
+def places(frame: Any, columns: Sequence[str]) -> Codes:
     """A number for each row, equal where all these columns are, and in their order. Numbers and words without gaps."""
     found = np.zeros(len(frame), dtype=np.int64)
     for name in columns:
@@ -47,7 +56,7 @@ def places(frame: pd.DataFrame, columns: Sequence[str]) -> Codes:
     return found
 
 
-def _ranks(values: pd.Series) -> tuple[Codes, int]:
+def _ranks(values: Any) -> tuple[Codes, int]:
     if pd.api.types.is_integer_dtype(values.dtype):
         numbers = values.to_numpy(dtype=np.int64)
         least = int(numbers.min(initial=0))

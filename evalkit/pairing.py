@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from evalkit.columns import coded, words
+from evalkit.columns import coded, with_none, words
 from evalkit.scorers import UNSCORED
 from evalkit.types import ARMS, LOST_TO_FORM, SuiteRecord, TaskRecord
 
@@ -94,8 +95,8 @@ class _Columns:
     id: np.ndarray
     cause: np.ndarray
     causes: np.ndarray
-    group: pd.Series
-    slices: pd.Series | None
+    group: Any
+    slices: Any
     value: np.ndarray
     overlap: np.ndarray
 
@@ -108,7 +109,7 @@ class _Columns:
             arms=tuple(int(at) for at in arm_names.get_indexer(pd.Index(ARMS, dtype=object))),
             id=coded(samples["id"])[0],
             cause=cause,
-            causes=np.append(cause_names.to_numpy(dtype=object), None),
+            causes=with_none(cause_names),
             group=samples["group"],
             slices=samples["slices"] if "slices" in samples else None,
             value=samples["value"].to_numpy(dtype=float),

@@ -9,16 +9,15 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from evalkit.samples import KEYS, NARROW, SCHEMA, VERDICT, Samples, read_table, write_table
+from evalkit.samples import KEYS, NARROW, SCHEMA, VERDICT, Samples, pc, read_table, write_table
 from evalkit.scratch import Scratch, Spill, in_order, writing
 from evalkit.types import ARMS, INCUMBENT, PROBES, Completion, Example, Failure, Prepared, Score, Verdict
 
@@ -344,12 +343,12 @@ def without_probes(table: Table) -> Table:
 
 
 def _where(table: Table, column: str, words: Sequence[str], *, others: bool = False) -> Table:
-    mine = table.table([column]) if isinstance(table, Samples) else table
+    mine: Any = table.table([column]) if isinstance(table, Samples) else table
     kept = pc.is_in(mine[column].cast(pa.string()), value_set=pa.array(list(words)))
     kept = pc.invert(kept) if others else kept
     if isinstance(table, Samples):
         return table.only(kept.to_numpy())
-    return table.filter(kept)
+    return mine.filter(kept)
 
 
 def seen_as(samples: pd.DataFrame, base: str, tuned: str) -> pd.DataFrame:

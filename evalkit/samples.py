@@ -9,14 +9,19 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from evalkit.scratch import Scratch
 from evalkit.types import RunError
+
+pc: Any = pyarrow.compute
+"""Its functions are made when it is imported, where type checkers do not see them."""
 
 VERDICT = pa.struct(
     [
@@ -86,10 +91,11 @@ class Samples:
 
     def __init__(self, source: pa.Table | Path | Scratch, rows: NDArray[np.integer] | None = None) -> None:
         """Without a look at its schema: see `stored` for a file of a user's. rows: only these, ascending; None: all of them."""
-        self._source = source
+        self._whole: Any = source if isinstance(source, pa.Table) else None
+        self._source: Any = source
         self._rows = rows
         self._columns: list[str] = []
-        if not isinstance(source, pa.Table):
+        if self._whole is None:
             with self._opened() as file:
                 self._columns, self._total = file.schema_arrow.names, file.metadata.num_rows
 
@@ -115,19 +121,19 @@ class Samples:
     def __len__(self) -> int:
         if self._rows is not None:
             return len(self._rows)
-        return self._source.num_rows if isinstance(self._source, pa.Table) else self._total
+        return self._total if self._whole is None else self._whole.num_rows
 
     def table(self, columns: Sequence[str] | None = None) -> pa.Table:
         """These columns of all rows, in memory. None: all columns, texts too."""
-        if isinstance(self._source, pa.Table):
-            table = self._source if columns is None else self._source.select(list(columns))
+        if self._whole is not None:
+            table = self._whole if columns is None else self._whole.select(list(columns))
             return table if self._rows is None else table.take(pa.array(self._rows))
         parts = list(self.blocks(columns))
         return pa.concat_tables(parts) if parts else _empty(columns)
 
     def blocks(self, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
         """These columns in blocks of some thousand rows, in order."""
-        if isinstance(self._source, pa.Table):
+        if self._whole is not None:
             table = self.table(columns)
             for begin in range(0, table.num_rows, _ROWS):
                 yield table.slice(begin, _ROWS)
@@ -156,7 +162,7 @@ class Samples:
     def take(self, rows: NDArray[np.integer], columns: Sequence[str] | None = None) -> pa.Table:
         """These columns of these rows, in the order of `rows`, each of which may stand there once."""
         rows = np.asarray(rows, dtype=np.int64)
-        if isinstance(self._source, pa.Table):
+        if self._whole is not None:
             return self.table(columns).take(pa.array(rows))
         ascending = np.argsort(rows, kind="stable")
         mine = rows[ascending]
@@ -179,8 +185,8 @@ class Samples:
 
     def has_nulls(self, column: str) -> bool:
         """Whether any row may lack a value there: False only where that is known without reading the column."""
-        if isinstance(self._source, pa.Table):
-            return self._source[column].null_count > 0
+        if self._whole is not None:
+            return self._whole[column].null_count > 0
         if column not in self._columns:
             return True
         with self._opened() as file:
@@ -193,7 +199,7 @@ class Samples:
 
     def write(self, path: Path) -> None:
         """Write the table as `samples.parquet`; the caller makes it atomic."""
-        if isinstance(self._source, pa.Table) or self._rows is not None:
+        if self._whole is not None or self._rows is not None:
             pq.write_table(self.table(), path, compression="zstd")
         elif isinstance(self._source, Path):
             shutil.copyfile(self._source, path)
@@ -203,7 +209,6 @@ class Samples:
                 shutil.copyfileobj(self._source.file, file, 1 << 20)
 
     def _opened(self) -> pq.ParquetFile:
-        assert not isinstance(self._source, pa.Table)
         source = self._source.file if isinstance(self._source, Scratch) else self._source
         return pq.ParquetFile(source, pre_buffer=False, buffer_size=1 << 16)
 

@@ -8,11 +8,10 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 import xxhash
 from numpy.typing import NDArray
 
-from evalkit.samples import Samples
+from evalkit.samples import Samples, pc
 from evalkit.scorers.refusal import declines
 
 Rows = NDArray[np.integer]

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from evalkit.columns import coded, is_, is_in, places
+from evalkit.columns import coded, is_, is_in, places, with_none
 from evalkit.records import Samples, samples_frame, verdicts_frame
+from evalkit.samples import pc
 from evalkit.types import ARMS, FLAGGED_FROM, LOST_TO_FORM
 
 KEY = ["suite", "task", "id"]
@@ -60,7 +60,8 @@ def item_frame(table: pa.Table | Samples) -> pd.DataFrame:
     "split" where the two orders disagree. base_tokens, tuned_tokens: mean length of the answers.
     """
     held = Samples.of(table)
-    codes, items = item_codes(held)
+    codes, items_ = item_codes(held)
+    items: Any = items_
     rows = samples_frame(held, _LIGHT)
     length, n = lengths(held), len(items)
     arms = {arm: is_(rows["arm"], arm) for arm in ARMS}
@@ -107,15 +108,15 @@ def _words(codes: np.ndarray, names: Sequence[str | None]) -> np.ndarray:
     return np.array(names, dtype=object)[codes]
 
 
-def _causes(codes: np.ndarray, causes: pd.Series, tuned: np.ndarray, n: int) -> np.ndarray:
+def _causes(codes: np.ndarray, causes: Any, tuned: np.ndarray, n: int) -> np.ndarray:
     found, names = coded(causes)
     lost = np.flatnonzero(tuned & (found >= 0))[::-1]  # reversed, so that the first one stays
     by_item = np.full(n, -1)
     by_item[codes[lost]] = found[lost]
-    return np.append(names.to_numpy(dtype=object), None)[by_item]
+    return with_none(names)[by_item]
 
 
-def _forms(codes: np.ndarray, causes: pd.Series, arms: Mapping[str, np.ndarray], items: Any) -> np.ndarray:
+def _forms(codes: np.ndarray, causes: Any, arms: Mapping[str, np.ndarray], items: Any) -> np.ndarray:
     """As `comparison` sets items aside: by any sample, and of items that count in the difference."""
     lost = is_in(causes, LOST_TO_FORM)
     base, tuned = (np.bincount(codes[lost & arms[arm]], minlength=len(items)) > 0 for arm in ARMS)

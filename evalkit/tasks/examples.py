@@ -96,9 +96,11 @@ class ExampleWriter:
         hashes = np.frombuffer(self._hashes, dtype=np.int64)
         order = np.argsort(hashes, kind="stable")
         alike = np.flatnonzero(hashes[order][1:] == hashes[order][:-1])
-        examples = self.finish() if alike.size else ()
+        if not alike.size:
+            return None
+        examples = self.finish()
         found: list[tuple[int, int]] = []
-        for value in np.unique(hashes[order][alike]) if alike.size else ():
+        for value in np.unique(hashes[order][alike]):
             first: dict[str, int] = {}
             for at in np.flatnonzero(hashes == value).tolist():
                 earlier = first.setdefault(examples[at].id, at)
