@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 
 from evalkit.backends import Backend
 from evalkit.cache import Journal
 from evalkit.pairs import JudgedPairs
-from evalkit.serve import serve_as_asked
+from evalkit.serve import serve
 from evalkit.types import Phase, Progress
 
 _IDLE_S = 0.02
@@ -49,8 +50,8 @@ class JudgeBeside:
             name, limits = f"judge {pairs.spec.name}", pairs.spec.limits
             try:
                 asked = pairs.as_they_come()
-                self._phases = serve_as_asked(
-                    backend, asked, journal, pairs.land, self._progress, name=name, limits=limits
+                self._phases = serve(
+                    backend, asked, journal, pairs.land, self._progress, name=name, limits={name: limits}
                 )
             except BaseException as error:  # a boundary between threads: raised again where it is waited for
                 self._error = error
@@ -72,7 +73,7 @@ class JudgeBeside:
         self._thread.join()
         if self._error is not None:
             raise self._error
-        return self._phases
+        return [replace(one, beside=True) for one in self._phases]
 
     def close(self) -> None:
         """Ask nothing further. What is in flight is cancelled when its backend is closed."""

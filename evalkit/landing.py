@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
@@ -14,9 +14,10 @@ from evalkit.judging import AnswerReader
 from evalkit.judging.grading import METRIC
 from evalkit.pairs import JudgedPairs
 from evalkit.records import Records
-from evalkit.requests import Item, ItemIndex, complete_sampling, next_turn
+from evalkit.requests import Item, ItemIndex, complete_sampling
 from evalkit.scorers import is_slow, score_samples
 from evalkit.scorers.reasoning import cut_at_stops, split_reasoning
+from evalkit.turns import Turns
 from evalkit.types import AGAIN, Completion, Failure, Phase, Prepared, Request, Score
 
 _Place = tuple[str, str, str]
@@ -57,8 +58,7 @@ class Landing:
         self._records = records
         self._items = ItemIndex(items)
         self._open: dict[tuple[_Place, str, int], _Answered] = {}
-        self._earlier: dict[tuple[_Place, str, int], list[str]] = {}
-        self._next_turns: list[Request] = []
+        self._turns = Turns()
         self._threads: ThreadPoolExecutor | None = None
         self._marking: deque[tuple[Future[list[Score]], Item, str, list[_Row]]] = deque()
 
@@ -77,11 +77,10 @@ class Landing:
             completion = split_reasoning(completion, model.reasoning, prepared)
             stops = complete_sampling(model.sampling, item.task.sampling).stop
             completion = cut_at_stops(completion, stops) if completion.failure is None else completion
-        if item.example.follow_ups:
-            whole = self._after_turn(item, (place, arm, request.sample), request, completion)
-            if whole is None:
-                return
-            completion = whole
+        whole = self._turns.take(item, request, completion)
+        if whole is None:
+            return
+        completion = whole
         together = item.task.marker is not None
         key = (place, arm, -1 if together else request.sample)
         answered = self._open.setdefault(key, _Answered())
@@ -93,10 +92,9 @@ class Landing:
             for judged in self._judged:
                 judged.add(item, arm, completion)
 
-    def follow_ups(self) -> list[Request]:
-        """The next turns of what has landed since the last call."""
-        asked, self._next_turns = self._next_turns, []
-        return asked
+    def follow_ups(self, models: Iterable[str]) -> Iterator[Request]:
+        """The next turns of what these models answered, if they were not asked yet."""
+        return self._turns.follow_ups(models)
 
     def settle(self, name: str) -> list[Phase]:
         """Wait for what is being marked beside the engine. Raises what marking raised."""
@@ -112,18 +110,6 @@ class Landing:
         """End the threads; what they have not begun is dropped."""
         if self._threads is not None:
             self._threads.shutdown(cancel_futures=True)
-
-    def _after_turn(
-        self, item: Item, key: tuple[_Place, str, int], request: Request, completion: Completion
-    ) -> Completion | None:
-        """The completion of the last turn with the earlier ones, or None where another turn is to be asked first."""
-        earlier = self._earlier.setdefault(key, [])
-        if completion.failure is None and request.turn < len(item.example.follow_ups):
-            earlier.append(completion.text)
-            self._next_turns.append(next_turn(item, request, earlier))
-            return None
-        del self._earlier[key]
-        return replace(completion, earlier=tuple(earlier))
 
     def _expected(self, item: Item, model: str, *, together: bool) -> int:
         parts = len(item.task.questions(item.example))

@@ -1,12 +1,12 @@
 """One judge's share of a run: the pairs it reads, handed to it as soon as both sides are there, and its verdicts.
 
-Answers come from the thread that generates, questions are taken and replies landed by the one that judges: they may be
-the same. Which pairs are read is fixed before the first answer, so what happens to finish first makes no difference.
+Answers come from one thread, questions are taken by another, and replies landed by a third: some may be the same. Which pairs are read is fixed before the first answer, so what happens to finish first makes no difference.
 """
 
 from __future__ import annotations
 
 import queue
+import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
@@ -43,6 +43,7 @@ class JudgedPairs:
         self._number = {place: number for number, place in enumerate(self._items)}
         self._finished = self._stopped = self._rechecked = False
         self._open = 0
+        self._counting = threading.Lock()  # questions are taken by one thread and replies landed by another
 
     def __len__(self) -> int:
         return len(self._items)
@@ -102,11 +103,11 @@ class JudgedPairs:
         """The questions as pairs become complete, None while there are none; ends when all is asked and landed."""
         while not self._stopped:
             finished = self._finished  # before looking: what is added until then is seen
-            self._open += 1  # before taking: `waiting` never misses what is in between
+            self._count(1)  # before taking: `waiting` never misses what is in between
             try:
                 request = self._queue.get_nowait()
             except queue.Empty:
-                self._open -= 1
+                self._count(-1)
                 if not finished or self._open:
                     yield None
                 elif not self._rechecked:
@@ -123,7 +124,11 @@ class JudgedPairs:
             self._records.add_verdict(verdict)
         for further in landed.further:
             self._queue.put(further)
-        self._open = max(0, self._open - 1)
+        self._count(-1)
+
+    def _count(self, change: int) -> None:
+        with self._counting:
+            self._open = max(0, self._open + change)
 
     def _ask(self, pair: Pair, *, repeat: int) -> int:
         questions = self._reader.questions(pair, repeat=repeat)

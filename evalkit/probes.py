@@ -17,7 +17,7 @@ import itertools
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from evalkit.catalog import builtin_folder
 from evalkit.config import ProbesSpec
@@ -49,6 +49,7 @@ class _Continuation:
     prepared: Prepared | None
     logprobs: dict[str, float]
     prompts: dict[str, tuple[int, ...]]
+    asked: set[str] = field(default_factory=set)  # the arms that were
 
 
 class Probes:
@@ -79,18 +80,24 @@ class Probes:
         """Whether base has to score what tuned writes, so that tuned's engine is better run first."""
         return bool(self._asked)
 
-    def stages(self, arms: Sequence[str]) -> Iterator[list[Request]]:
-        """What to ask of an engine that serves `arms`, one list after the other: the second depends on the first."""
+    def first(self, arms: Sequence[str]) -> list[Request]:
+        """What to ask of an engine that serves `arms`: held-out texts to be scored, and questions tuned answers."""
         mine = [arm for arm in arms if arm in self._arms]
-        first = [self._reading(arm, id) for arm in mine for id in self._texts]
+        asked = [self._reading(arm, id) for arm in mine for id in self._texts]
         if "tuned" in mine:
-            first += [self._writing(id, place) for place, id in enumerate(self._asked)]
-        yield first
-        yield [
-            replace(self._request(arm, KL, id, one.question), tokens=one.completion.token_ids or ())
-            for arm in mine
-            for id, one in self._continuations.items()
-        ]
+            asked += [self._writing(id, place) for place, id in enumerate(self._asked)]
+        return asked
+
+    def further(self, arms: Sequence[str]) -> list[Request]:
+        """What tuned has written and an engine that serves `arms` has not been asked to score yet."""
+        asked: list[Request] = []
+        for id, one in list(self._continuations.items()):
+            for arm in arms:
+                if arm in self._arms and arm not in one.asked:
+                    one.asked.add(arm)
+                    question = self._request(arm, KL, id, one.question)
+                    asked.append(replace(question, tokens=one.completion.token_ids or ()))
+        return asked
 
     def land(self, request: Request, completion: Completion, prepared: Prepared | None) -> None:
         """Take one answer. A question that failed is left out: probes gate nothing."""

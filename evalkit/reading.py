@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from evalkit.backends import open_backends
 from evalkit.cache import Journal
 from evalkit.config import JudgeSpec
+from evalkit.flow import Flow
 from evalkit.judging import Pair, PairReader, judge_hash
 from evalkit.serve import serve
 from evalkit.types import Completion, ModelRecord, Phase, Prepared, Progress, Request, Verdict
@@ -35,19 +37,21 @@ def read_pairs(
     (backend,) = open_backends({judge.name: judge.model}, folder)
     reader = PairReader(judge)
     verdicts: list[Verdict] = []
-    further: list[Request] = []
+    further: deque[Request] = deque()
 
     def land(request: Request, completion: Completion, prepared: Prepared | None) -> None:
         landed = reader.land(request, completion, prepared)
         verdicts.extend(landed.verdicts)
         further.extend(landed.further)
 
-    phases: list[Phase] = []
+    def taken() -> Iterator[Request]:
+        while further:
+            yield further.popleft()
+
+    name = f"judge {judge.name}"
+    flow = Flow((one for pair in pairs for one in reader.questions(pair, repeat=repeat)), land, taken)
     try:
-        requests: Iterable[Request] = (one for pair in pairs for one in reader.questions(pair, repeat=repeat))
-        while requests:
-            phases += serve(backend, requests, journal, land, progress, name=f"judge {judge.name}", limits=judge.limits)
-            requests, further = list(further), []
+        phases = serve(backend, flow.asked(), journal, flow.land, progress, name=name, limits={name: judge.limits})
         model = backend.record(judge.name)
     finally:
         backend.close()

@@ -129,7 +129,7 @@ def merged(phases: Sequence[Phase]) -> list[Phase]:
         numbers = {
             slot: getattr(phase, slot) + (getattr(before, slot) if before else 0)
             for slot in Phase.__slots__
-            if slot != "name"
+            if slot not in ("name", "beside")
         }
-        merged[phase.name] = Phase(phase.name, **numbers)
+        merged[phase.name] = Phase(phase.name, **numbers, beside=phase.beside)
     return list(merged.values())

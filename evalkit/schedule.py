@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
+import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +13,7 @@ from evalkit.backends import Backend, open_backends
 from evalkit.beside import JudgeBeside
 from evalkit.cache import Journal
 from evalkit.config import JudgeSpec, ModelSpec, ProbesSpec
+from evalkit.flow import Flow
 from evalkit.judging import Pair, foreseen, remaining, spent, told
 from evalkit.landing import Landing
 from evalkit.pairs import JudgedPairs, place_of
@@ -17,10 +21,33 @@ from evalkit.probes import Probes
 from evalkit.records import Records
 from evalkit.requests import Item, complete_sampling, requests_for
 from evalkit.serve import serve
+from evalkit.side_by_side import side_by_side
 from evalkit.tasks import Suite
-from evalkit.types import ARMS, Completion, JudgeCost, ModelRecord, Phase, Progress, Request, Silent
+from evalkit.types import (
+    ARMS,
+    PROBES,
+    Completion,
+    JudgeCost,
+    ModelRecord,
+    Phase,
+    Prepared,
+    Progress,
+    Request,
+    Silent,
+)
 
 _USUAL_TOKENS = 300
+
+
+@dataclass(slots=True)
+class _Asked:
+    """What a backend is asked besides the items. readers: judges on its engine, asked about pairs as they are complete."""
+
+    landing: Landing
+    readers: Sequence[JudgedPairs]
+    lock: threading.Lock
+    beside: Probes | None = None
+    again: Sequence[Item] = ()
 
 
 @dataclass(slots=True)
@@ -93,29 +120,25 @@ class Schedule:
                 JudgeBeside(one, self._reader(one.spec), journal, progress) for one in judged if one not in waiting
             ]
             order = self._in_order(tuned_first=beside.tuned_first)
+            lock = threading.Lock()
             for number, stage in enumerate(stages):
                 last = number == len(stages) - 1
-                for backend in order:
-                    arms = [name for name in backend.models if name in self._specs]
-                    name = " + ".join(arms)
-                    requests: Iterable[Request] = self._requests(arms, stage, judged, gated) if arms else ()
-                    while requests:
-                        collected.phases += serve(backend, requests, journal, landing.answer, progress, name=name)
-                        requests = landing.follow_ups()
-                    for probed in beside.stages([arm for arm in arms if arm in ARMS]) if number == 0 else ():
-                        if probed:
-                            collected.phases += serve(
-                                backend, probed, journal, beside.land, progress, name=f"{name}: drift probes"
-                            )
-                    requests = self._requests_again(again) if number == 0 and "base" in arms else ()
-                    while requests:
-                        collected.phases += serve(
-                            backend, requests, journal, landing.answer, progress, name="base, asked again"
-                        )
-                        requests = landing.follow_ups()
-                    collected.phases += landing.settle(name)
-                    if last and arms and set(backend.models) <= set(self._specs):
+
+                def ask(
+                    backend: Backend, stage: Sequence[Item] = stage, opening: bool = number == 0, last: bool = last
+                ) -> list[Phase]:
+                    asked = _Asked(landing, [one for one in waiting if one.spec.name in backend.models], lock)
+                    if opening:
+                        asked.beside, asked.again = beside, again
+                    phases = self._ask(backend, stage, asked, judged, gated, journal, progress)
+                    if last and set(backend.models) <= set(self._specs):
                         backend.close()
+                    return phases
+
+                asking = [backend for backend in order if set(backend.models) & set(self._specs)]
+                for phases in side_by_side([(one, functools.partial(ask, one)) for one in asking]):
+                    collected.phases += phases
+                collected.phases += landing.settle(" + ".join(self._specs))
                 if not last:
                     for one in at_work:
                         one.catch_up()
@@ -143,6 +166,64 @@ class Schedule:
             landing.close()
             self.close()
         return collected
+
+    def _ask(
+        self,
+        backend: Backend,
+        stage: Sequence[Item],
+        asked: _Asked,
+        judged: Sequence[JudgedPairs],
+        gated: Collection[str],
+        journal: Journal,
+        progress: Progress,
+    ) -> list[Phase]:
+        """Everything that one backend is asked in one stage, as one stream."""
+        arms = [name for name in backend.models if name in self._specs]
+        name = " + ".join(arms)
+        readers = {one.spec.name: one for one in asked.readers}
+        first: list[Iterable[Request]] = [
+            self._requests(arms, longest_first(stage, self._specs[arms[0]]), judged, gated)
+        ]
+        if "base" in arms:
+            first.append(self._requests_again(asked.again))
+        if asked.beside is not None:
+            first.append(asked.beside.first([arm for arm in arms if arm in ARMS]))
+
+        def further() -> Iterator[Request]:
+            yield from asked.landing.follow_ups(arms)
+            if asked.beside is not None:
+                yield from asked.beside.further([arm for arm in arms if arm in ARMS])
+            for reader in readers.values():
+                yield from reader.so_far()
+
+        def part_of(request: Request) -> str:
+            if request.model in readers:
+                return f"judge {request.model}"
+            if request.suite == PROBES:
+                return f"{name}: drift probes"
+            return "base, asked again" if request.replicate else name
+
+        def land(request: Request, completion: Completion, prepared: Prepared | None) -> None:
+            if request.model in readers:
+                readers[request.model].land(request, completion, prepared)
+            elif request.suite == PROBES:
+                assert asked.beside is not None
+                asked.beside.land(request, completion, prepared)
+            else:
+                asked.landing.answer(request, completion, prepared)
+
+        flow = Flow(itertools.chain.from_iterable(first), land, further, lock=asked.lock)
+        return serve(
+            backend,
+            flow.asked(),
+            journal,
+            flow.land,
+            progress,
+            name=name,
+            part_of=part_of,
+            limits={f"judge {one.spec.name}": one.spec.limits for one in asked.readers},
+            total=self._number(arms, stage, judged, gated),
+        )
 
     @property
     def reloads(self) -> bool:
@@ -213,21 +294,27 @@ class Schedule:
         requests = landing.grading(grader)
         if not requests:
             return []
+        name = f"judge {grader.name}"
         return serve(
-            backend, requests, journal, landing.grade, progress, name=f"judge {grader.name}", limits=grader.limits
+            backend,
+            requests,
+            journal,
+            landing.grade,
+            progress,
+            name=name,
+            limits={name: grader.limits},
+            total=len(requests),
         )
 
     def _read(
         self, backend: Backend, pairs: JudgedPairs, before: Sequence[Phase], journal: Journal, progress: Progress
     ) -> list[Phase]:
         """Have a judge read the pairs that are complete and what it must be asked further; at the end, some of it again."""
-        phases: list[Phase] = []
         name = f"judge {pairs.spec.name}"
-        while requests := pairs.so_far():
-            earlier = [phase for phase in before if phase.name.startswith(f"{name}: ")]
-            left = remaining(pairs.spec.limits, [*earlier, *phases])
-            phases += serve(backend, requests, journal, pairs.land, progress, name=name, limits=left)
-        return phases
+        earlier = [phase for phase in before if phase.name.startswith(f"{name}: ")]
+        left = remaining(pairs.spec.limits, earlier)
+        flow = Flow((), pairs.land, pairs.so_far)
+        return serve(backend, flow.asked(), journal, flow.land, progress, name=name, limits={name: left})
 
     def _foreseen(self, pairs: JudgedPairs, progress: Progress) -> JudgeCost:
         """What a judge is about to be asked, said before it is."""
@@ -249,19 +336,31 @@ class Schedule:
         return sorted(self._backends, key=lambda one: "tuned" not in one.models)
 
     def _requests(
-        self,
-        arms: Sequence[str],
-        items: Sequence[Item],
-        judged: Sequence[JudgedPairs],
-        gated: Collection[str],
+        self, arms: Sequence[str], items: Iterable[Item], judged: Sequence[JudgedPairs], gated: Collection[str]
     ) -> Iterator[Request]:
         """Every item of base and tuned; of the incumbent what a judge or a gate holds tuned against."""
         thinking = thinking_budget(self._specs.values())
+        for arm, item in self._asked(arms, items, judged, gated):
+            yield from requests_for(item, arm, self._specs[arm], thinking=thinking)
+
+    def _asked(
+        self, arms: Sequence[str], items: Iterable[Item], judged: Sequence[JudgedPairs], gated: Collection[str]
+    ) -> Iterator[tuple[str, Item]]:
         held = {place_of(item) for one in judged if one.spec.against == "incumbent" for item in one.items}
         for item in items:
             for arm in arms:
                 if arm in ARMS or item.task.suite in gated or place_of(item) in held:
-                    yield from requests_for(item, arm, self._specs[arm], thinking=thinking)
+                    yield arm, item
+
+    def _number(
+        self, arms: Sequence[str], items: Iterable[Item], judged: Sequence[JudgedPairs], gated: Collection[str]
+    ) -> int:
+        """How many requests the items come to, without their later turns."""
+        number = 0
+        for arm, item in self._asked(arms, items, judged, gated):
+            samples = item.task.samples(complete_sampling(self._specs[arm].sampling, item.task.sampling).n)
+            number += samples * (1 if item.task.kind == "generate" else len(item.task.questions(item.example)))
+        return number
 
     def _requests_again(self, again: Sequence[Item]) -> list[Request]:
         """Base's questions once more, last first: in another order they share their batches with others, as they would on any other day."""
@@ -271,6 +370,20 @@ class Schedule:
             for item in reversed(again)
             for one in requests_for(item, "base", self._specs["base"], thinking=thinking, replicate=1)
         ]
+
+
+def longest_first(items: Iterable[Item], spec: ModelSpec) -> list[Item]:
+    """Items that may be answered at length before short ones, so that no long answer is left to the end alone.
+
+    Those of one task stay together, and in their order: what their prompts share is met in the prefix cache.
+    """
+
+    def room(item: Item) -> int:
+        if item.task.kind != "generate":
+            return 0
+        return complete_sampling(spec.sampling, item.task.sampling).max_tokens
+
+    return sorted(items, key=room, reverse=True)
 
 
 def thinking_budget(specs: Iterable[ModelSpec]) -> int:

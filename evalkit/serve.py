@@ -1,42 +1,40 @@
-"""One backend's share of the request stream: answer from the journal, else from the engine, and hand over each answer.
+"""One backend's share of the request stream: answered from the journal, else by the engine, handed over as it lands.
 
-Used alike for base, tuned and judge. Equal questions, wherever they come from, are generated once.
+Used alike for base, tuned and judge. Three threads share the work: one renders prompts ahead of the engine (`ahead`),
+this one feeds it, one journals and lands behind it (`behind`). Equal questions are generated once.
 """
 
 from __future__ import annotations
 
-import itertools
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
-from evalkit.backends import Backend
+from evalkit.ahead import Ahead, Until
+from evalkit.backends import Backend, Timed, Timings
+from evalkit.behind import Behind, Land, Landed
 from evalkit.cache import Journal
 from evalkit.config import LimitsSpec
 from evalkit.types import Completion, EngineError, Failure, Phase, Prepared, Progress, Request
 
-Land = Callable[[Request, Completion, Prepared | None], None]
-"""Called once per request, as its answer lands; `Prepared` is None where the request could not be asked."""
-
-
-_IDLE_S = 0.02
-_END = object()
+_NO_LIMITS = LimitsSpec()
 
 
 @dataclass(slots=True)
 class _Tally:
-    requests: int = 0
+    """What one part of the stream asked: cached, of the journal; the rest of the engine."""
+
+    asked: int = 0
     cached: int = 0
+    generated: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
 
     def add(self, completion: Completion) -> None:
-        self.requests += 1
+        self.generated += 1
         self.prompt_tokens += completion.usage.prompt_tokens
         self.completion_tokens += completion.usage.completion_tokens
-
-    def phase(self, name: str, seconds: float) -> Phase:
-        return Phase(name, seconds, self.requests, 0, self.prompt_tokens, self.completion_tokens)
 
     def spent(self, limits: LimitsSpec) -> str:
         """Which limit has been reached, in words; empty while there is room."""
@@ -51,192 +49,234 @@ class _Tally:
 
 def serve(
     backend: Backend,
-    requests: Iterable[Request],
+    requests: Iterable[Request | None],
     journal: Journal,
     land: Land,
     progress: Progress,
     *,
     name: str,
-    limits: LimitsSpec | None = None,
+    part_of: Callable[[Request], str] | None = None,
+    limits: Mapping[str, LimitsSpec] | None = None,
+    total: int | None = None,
 ) -> list[Phase]:
-    """Answer every request, calling `land` for each as it comes. A dead engine fails what is left; nothing raises.
+    """Answer every request, calling `land` for each as it comes, from one thread. A dead engine fails what is left; nothing raises.
 
-    limits: when reached, no further question is put; those in flight still land, so it may be passed by a few.
-    Returns where the time went: reading (prompts rendered, journal read), loading, generating.
+    requests: None where there is nothing to ask at the moment and more may come. They are taken from one thread, ahead.
+    part_of: the name under which a request's tokens are counted, `name` by default. limits: of these parts; once one is
+    reached, no further question of it is put: those in flight still land, so it may be passed by a few.
+    total: how many requests are coming, where that is known. The engine starts with the first that the journal does not answer.
+    Returns where the time went: preparing (until then), loading, generating, and what ran beside or within them.
     """
-    began = time.monotonic()
-    progress.phase(f"{name}: preparing prompts")
-    waiting, tally = _prepare(backend, requests, journal, land, progress)
-    phases = [Phase(f"{name}: preparing", time.monotonic() - began, tally.requests, tally.cached)]
-    if tally.cached:
-        progress.note(f"{name}: {tally.cached} of {tally.requests} answers are in the journal already")
-    if not waiting:
-        return phases
-    began = time.monotonic()
-    generated = _Tally()
-    try:
-        backend.start(progress)
-        phases.append(Phase(f"{name}: loading", time.monotonic() - began))
+    serving = _Serving(backend, journal, progress, name, part_of or (lambda _: name), limits or {}, total)
+    return serving.run(requests, land)
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """Equal questions that the engine is asked once."""
+
+    part: str
+    prepared: list[Prepared]
+
+
+@dataclass(slots=True)
+class _Serving:
+    backend: Backend
+    journal: Journal
+    progress: Progress
+    name: str
+    part_of: Callable[[Request], str]
+    limits: Mapping[str, LimitsSpec]
+    total: int | None
+    waiting: dict[str, _Waiting] = field(default_factory=dict)
+    ready: deque[Prepared] = field(default_factory=deque)
+    keys: dict[int, str] = field(default_factory=dict)
+    tallies: dict[str, _Tally] = field(default_factory=dict)
+    refused: dict[str, EngineError] = field(default_factory=dict)  # by part; "" for all
+    lost: dict[str, int] = field(default_factory=dict)
+    unkeyed: int = 0
+    generating: bool = False
+    ahead: Ahead = field(init=False)
+    behind: Behind = field(init=False)
+
+    def run(self, requests: Iterable[Request | None], land: Land) -> list[Phase]:
         began = time.monotonic()
-        progress.phase(f"{name}: generating", len(waiting))
-        _generate(backend, waiting, journal, land, progress, generated, limits or LimitsSpec())
-    except EngineError as error:
-        hint = f" ({error.hint})" if error.hint else ""
-        progress.note(f"{name}: {error}{hint}; {len(waiting)} questions stay unanswered")
-        failure = Failure(name, error.kind, str(error), error.hint, retryable=True)
-        for group in waiting.values():
-            for one in group:
-                land(one.request, Completion("", finish_reason="error", failure=failure), one)
-    return [*phases, generated.phase(f"{name}: generating", time.monotonic() - began)]
+        self.tallies[self.name] = _Tally()
+        self.progress.phase(f"{self.name}: preparing prompts")
+        self.ahead = Ahead(self.backend.prepare, requests, name=self.name)
+        self.behind = Behind(self.journal, land, name=self.name)
+        spent = [time.monotonic()]
+        timings = [self._timings()]
+        try:
+            while not self.ready and self._take("some"):
+                pass
+            spent.append(time.monotonic())
+            if self.ready:
+                try:
+                    self.backend.start(self.progress)
+                    spent.append(time.monotonic())
+                    timings.append(self._timings())
+                    self._generate()
+                except EngineError as error:
+                    self._refuse("", error)
+                while self._take("some"):  # after a refusal: what the journal answers is still answered
+                    pass
+            self.behind.finish()
+        finally:
+            self.ahead.close()
+            self.behind.close()
+        spent.append(time.monotonic())
+        timings.append(self._timings())
+        self._say()
+        return self._phases(began, spent, timings)
 
+    def _generate(self) -> None:
+        cached = sum(tally.cached for tally in self.tallies.values())
+        self.progress.phase(f"{self.name}: generating", None if self.total is None else max(0, self.total - cached))
+        self.generating = True
+        for prepared, completion in self.backend.stream(self._source()):
+            group = self.waiting.pop(self.keys.pop(id(prepared)))
+            self.tallies[group.part].add(completion)
+            asked = [(one.request, one) for one in group.prepared]
+            self.behind.put(Landed(asked, completion, "" if completion.failure is not None else prepared.key))
+            self.progress.advance(len(asked), completion.usage.completion_tokens)
+        if self.waiting:
+            raise EngineError(
+                f"the engine ended with {len(self.waiting)} questions unanswered", hint="run again to ask them again"
+            )
 
-def serve_as_asked(
-    backend: Backend,
-    requests: Iterator[Request | None],
-    journal: Journal,
-    land: Land,
-    progress: Progress,
-    *,
-    name: str,
-    limits: LimitsSpec,
-) -> list[Phase]:
-    """As `serve`, for questions that come one by one while others are answered; None: none at the moment.
+    # --- what goes to the engine ---
 
-    backend: one that `streams_as_asked`. It is started with the first question that the journal does not answer.
-    """
-    waiting: dict[str, list[Prepared]] = {}
-    keys: dict[int, str] = {}
-    asked, generated = _Tally(), _Tally()
-    held_back: list[Request] = []
-
-    def unanswered() -> Iterator[Prepared | None]:
-        for request in requests:
-            if request is None:
+    def _source(self) -> Iterator[Prepared | None]:
+        """Questions as the engine takes them; None while there are none and it still has some to answer."""
+        at_once = getattr(self.backend, "is_continuous", False)
+        while True:
+            while self.ready:
+                one = self.ready.popleft()
+                part = self.part_of(one.request)
+                limit = self.tallies[part].spent(self.limits.get(part, _NO_LIMITS))
+                if limit:
+                    self.ready.appendleft(one)
+                    self._refuse(part, _budget_spent(limit))
+                    continue
+                yield one
+            if not self._take("some" if not self.waiting else "now" if at_once else "idle"):
+                if self.ahead.ended:
+                    return
                 yield None
-                continue
-            asked.requests += 1
-            prepared = backend.prepare(request)
-            if isinstance(prepared, Failure):
-                land(request, Completion("", finish_reason="error", failure=prepared), None)
-                continue
-            key = prepared.key or f"unkeyed {asked.requests}"
-            if key in waiting:
-                waiting[key].append(prepared)
-                continue
-            stored = journal.find([prepared.key]).get(prepared.key)
-            if stored is not None:
-                asked.cached += 1
-                land(request, stored, prepared)
-                continue
-            if generated.spent(limits):
-                held_back.append(request)
-                return
-            waiting[key] = [prepared]
-            keys[id(prepared)] = key
-            yield prepared
 
-    def failed(error: EngineError) -> None:
-        """Everything that was not answered, and whatever may still come, was never answered for this reason."""
-        failure = Failure(name, error.kind, str(error), error.hint, retryable=True)
-        left = [one.request for group in waiting.values() for one in group] + held_back
-        completion = Completion("", finish_reason="error", failure=failure)
-        for request in left:
-            land(request, completion, None)
-        lost = len(left)
-        for request in requests:
-            if request is None:
-                time.sleep(_IDLE_S)
+    def _take(self, until: Until) -> bool:
+        """Sort what has been rendered: answered by the journal, with an answer that is awaited, or to be asked."""
+        rendered = self.ahead.take(until)
+        repeated: list[tuple[str, Prepared]] = []
+        fresh: dict[str, Prepared] = {}
+        for request, one in rendered:
+            self._tally(request).asked += 1
+            if isinstance(one, Failure):
+                self.behind.put(Landed([(request, None)], Completion("", finish_reason="error", failure=one)))
                 continue
-            land(request, completion, None)
-            lost += 1
-        progress.note(f"{name}: {error}{f' ({error.hint})' if error.hint else ''}; {lost} questions stay unanswered")
+            self.unkeyed += not one.key
+            key = one.key or f"unkeyed {self.unkeyed}"  # recorded outputs: no two are known to be equal
+            if key in fresh or key in self.waiting or self.behind.under_way(key):
+                repeated.append((key, one))
+            else:
+                fresh[key] = one
+        stored = self.journal.find([one.key for one in fresh.values()]) if fresh else {}
+        for key, one in fresh.items():
+            self._sort(key, one, stored.get(key))
+        for key, one in repeated:
+            if key in self.waiting:
+                self.waiting[key].prepared.append(one)
+            else:
+                self._sort(key, one, self.behind.under_way(key) or self.journal.find([key]).get(key))
+        return bool(rendered)
 
-    began = time.monotonic()
-    try:
-        source = unanswered()
-        first = next(source, _END)
-        while first is None:
-            time.sleep(_IDLE_S)
-            first = next(source, _END)
-        if isinstance(first, Prepared):
-            backend.start(progress)
-            for prepared, completion in backend.stream(itertools.chain([first], source)):
-                journal.put(prepared.key, completion)
-                generated.add(completion)
-                for one in waiting.pop(keys.pop(id(prepared))):
-                    land(one.request, completion, one)
-                progress.advance(1, completion.usage.completion_tokens)
-        if held_back:
-            raise _budget_spent(generated.spent(limits))
-        if waiting:
-            raise _ended_early(len(waiting))
-    except EngineError as error:
-        failed(error)
-    if asked.cached:
-        progress.note(f"{name}: {asked.cached} of {asked.requests} answers were in the journal already")
-    return [
-        Phase(f"{name}: preparing", 0.0, asked.requests, asked.cached),
-        generated.phase(f"{name}: generating", time.monotonic() - began),
-    ]
-
-
-def _prepare(
-    backend: Backend, requests: Iterable[Request], journal: Journal, land: Land, progress: Progress
-) -> tuple[dict[str, list[Prepared]], _Tally]:
-    """Land what is journalled or cannot be asked; return the rest by key, in order, equal questions together."""
-    asked: dict[str, list[Prepared]] = {}
-    tally = _Tally()
-    for request in requests:
-        tally.requests += 1
-        prepared = backend.prepare(request)
-        if isinstance(prepared, Failure):
-            land(request, Completion("", finish_reason="error", failure=prepared), None)
+    def _sort(self, key: str, one: Prepared, found: Completion | None) -> None:
+        part = self.part_of(one.request)
+        if found is not None:
+            self.tallies[part].cached += 1
+            self.behind.put(Landed([(one.request, one)], found))
+            if self.generating:
+                self.progress.advance(1)
+        elif refusal := self.refused.get("") or self.refused.get(part):
+            self._lose(_Waiting(part, [one]), refusal)
         else:
-            # Without a key (recorded outputs) no two questions are known to be equal.
-            asked.setdefault(prepared.key or f"unkeyed {tally.requests}", []).append(prepared)
-    stored = journal.find(asked)
-    for key, completion in stored.items():
-        for one in asked.pop(key):
-            tally.cached += 1
-            land(one.request, completion, one)
-    return asked, tally
+            self.waiting[key] = _Waiting(part, [one])
+            self.keys[id(one)] = key
+            self.ready.append(one)
 
+    # --- what is never answered ---
 
-def _generate(
-    backend: Backend,
-    waiting: dict[str, list[Prepared]],
-    journal: Journal,
-    land: Land,
-    progress: Progress,
-    tally: _Tally,
-    limits: LimitsSpec,
-) -> None:
-    """Stream what is waiting; what has landed leaves `waiting`, so that what stays there was never answered."""
-    keys: dict[int, str] = {}
+    def _refuse(self, part: str, error: EngineError) -> None:
+        """Ask nothing further of a part ("" for all): what waits is not answered for this reason, but what is in flight may be."""
+        self.refused.setdefault(part, error)
+        held = [one for one in self.ready if not part or self.part_of(one.request) == part]
+        self.ready = deque(one for one in self.ready if part and self.part_of(one.request) != part)
+        for key in list(self.waiting) if not part else [self.keys.pop(id(one)) for one in held]:
+            self._lose(self.waiting.pop(key), error)
 
-    def stream() -> Iterator[Prepared]:
-        for key, group in list(waiting.items()):
-            if tally.spent(limits):
-                return
-            keys[id(group[0])] = key
-            yield group[0]
+    def _lose(self, group: _Waiting, error: EngineError) -> None:
+        failure = Failure(group.part, error.kind, str(error), error.hint, retryable=True)
+        asked = [(one.request, one) for one in group.prepared]
+        self.behind.put(Landed(asked, Completion("", finish_reason="error", failure=failure)))
+        self.lost[str(error)] = self.lost.get(str(error), 0) + len(asked)
 
-    for prepared, completion in backend.stream(stream()):
-        journal.put(prepared.key, completion)
-        tally.add(completion)
-        for one in waiting.pop(keys.pop(id(prepared))):
-            land(one.request, completion, one)
-        progress.advance(1, completion.usage.completion_tokens)
-    if waiting and tally.spent(limits):
-        raise _budget_spent(tally.spent(limits))
-    if waiting:
-        raise _ended_early(len(waiting))
+    # --- what is said of it ---
+
+    def _tally(self, request: Request) -> _Tally:
+        return self.tallies.setdefault(self.part_of(request), _Tally())
+
+    def _timings(self) -> Timings:
+        return self.backend.timings() if isinstance(self.backend, Timed) else Timings()
+
+    def _say(self) -> None:
+        for part, tally in self.tallies.items():
+            if tally.cached:
+                self.progress.note(f"{part}: {tally.cached} of {tally.asked} answers are in the journal already")
+        for part, error in self.refused.items():
+            hint = f" ({error.hint})" if error.hint else ""
+            number = self.lost.get(str(error), 0)
+            self.progress.note(f"{part or self.name}: {error}{hint}; {number} questions stay unanswered")
+
+    def _phases(self, began: float, spent: Sequence[float], timings: Sequence[Timings]) -> list[Phase]:
+        """spent: when preparing, loading and generating ended, as far as it came. timings: at the start, once loaded, at the end."""
+        asked, cached = (sum(getattr(one, name) for one in self.tallies.values()) for name in ("asked", "cached"))
+        phases = [Phase(f"{self.name}: preparing", spent[1] - began, asked, cached)]
+        if len(spent) < 4:
+            return phases
+        phases.append(Phase(f"{self.name}: loading", spent[2] - spent[1]))
+        if compiled := timings[1].compiling - timings[0].compiling:
+            phases.append(Phase(f"{self.name}: compiling", compiled, beside=True))
+        seconds = spent[-1] - spent[-2]
+        for part, tally in self.tallies.items():
+            mine = part == self.name
+            phases.append(
+                Phase(
+                    f"{part}: generating",
+                    seconds if mine else 0.0,
+                    tally.generated,
+                    0,
+                    tally.prompt_tokens,
+                    tally.completion_tokens,
+                    beside=not mine,
+                )
+            )
+        return phases + self._within(seconds, timings)
+
+    def _within(self, seconds: float, timings: Sequence[Timings]) -> list[Phase]:
+        """Generating as shares of the requests' own time in the engine, and what was done behind it."""
+        prefill, decode = (getattr(timings[-1], one) - getattr(timings[-2], one) for one in ("prefill", "decode"))
+        read, written = (
+            sum(getattr(one, name) for one in self.tallies.values()) for name in ("prompt_tokens", "completion_tokens")
+        )
+        phases: list[Phase] = []
+        if prefill + decode > 0:
+            share = seconds / (prefill + decode)
+            phases.append(Phase(f"{self.name}: prefill", prefill * share, prompt_tokens=read, beside=True))
+            phases.append(Phase(f"{self.name}: decode", decode * share, completion_tokens=written, beside=True))
+        return [*phases, Phase(f"{self.name}: scoring", self.behind.seconds, beside=True)]
 
 
 def _budget_spent(limit: str) -> EngineError:
     hint = "raise it, or run again: what was paid for is kept"
     return EngineError(f"{limit} is reached", kind="budget_spent", hint=hint)
-
-
-def _ended_early(left: int) -> EngineError:
-    return EngineError(f"the engine ended with {left} questions unanswered", hint="run again to ask them again")

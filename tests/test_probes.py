@@ -34,8 +34,8 @@ def probes(records=None, *, base=None, tuned=None, asked=None, **spec):
 def run(beside, *, prompts=lambda arm: (1, 2), logprobs=lambda arm: -1.0, fails=lambda request: False):
     """Answer every stage of tuned's engine, then of base's, as an engine would."""
     for arm in ("tuned", "base"):
-        for stage in beside.stages([arm]):
-            for request in stage:
+        for stage in (beside.first, beside.further):
+            for request in stage([arm]):
                 if fails(request):
                     beside.land(request, Completion("", failure=Failure(arm, "x", "y")), None)
                     continue
@@ -63,13 +63,15 @@ def test_kl_is_the_mean_log_ratio_of_the_very_tokens_that_tuned_wrote():
 
 def test_both_arms_score_the_same_tokens_after_the_same_question():
     beside = probes()
-    written = [r for r in next(beside.stages(["tuned"])) if r.text is None]
+    written = [r for r in beside.first(["tuned"]) if r.text is None]
     assert all(r.sampling.temperature == 1.0 and r.sampling.top_p == 1.0 and r.keep_tokens for r in written)
     assert len({r.sampling.seed for r in written}) == len(written)
-    run(beside)
-    for arm in ("tuned", "base"):
-        _, scored = beside.stages([arm])
-        assert [(r.messages, r.tokens) for r in scored] == [(r.messages, (7, 8)) for r in written]
+    for request in written:
+        assert beside.further(["tuned"]) == []
+        beside.land(request, Completion("words", token_ids=(7, 8)), Prepared(request, "prompt", "key", (1, 2)))
+        for arm in ("tuned", "base"):  # askable as soon as it is written, and asked once
+            scored = beside.further([arm])
+            assert [(r.model, r.messages, r.tokens) for r in scored] == [(arm, request.messages, (7, 8))]
 
 
 def test_held_out_text_is_in_bits_per_byte_of_both_arms():
@@ -91,10 +93,10 @@ def beside_text(id):
 def test_free_answers_are_preferred_and_tasks_take_turns():
     asked = items("choice", "generate")
     beside = probes(asked=asked, prompts=6)
-    _, *_ = stage = [r for r in next(beside.stages(["tuned"])) if r.text is None]
+    _, *_ = stage = [r for r in beside.first(["tuned"]) if r.text is None]
     assert {r.messages[0].content.split()[0] for r in stage} == {"generate"}
     only_choices = probes(asked=items("choice"))
-    assert [r for r in next(only_choices.stages(["tuned"])) if r.text is None]
+    assert [r for r in only_choices.first(["tuned"]) if r.text is None]
 
 
 def test_other_tokenizers_have_no_kl_and_the_reason_is_said():
@@ -118,7 +120,7 @@ def test_an_api_or_recorded_outputs_are_not_probed():
     for silent in ("base", "tuned"):
         records = Records()
         beside = probes(records, **{silent: ModelRecord("m", "openai", "m", "f")})
-        assert not beside.tuned_first and [stage for stage in beside.stages(["base", "tuned"])] == [[], []]
+        assert not beside.tuned_first and beside.first(["base", "tuned"]) == []
         assert beside.cautions == ()
 
 
@@ -130,4 +132,4 @@ def test_a_question_that_fails_is_left_out_and_the_rest_goes_on():
 
 def test_probes_can_be_switched_off():
     beside = probes(prompts=0, text=False)
-    assert [stage for stage in beside.stages(["base", "tuned"])] == [[], []]
+    assert beside.first(["base", "tuned"]) == [] == beside.further(["base", "tuned"])

@@ -15,7 +15,7 @@ PACKAGE = Path(evalkit.__file__).parent
 RANK = {
     "types": 0, "interrupted": 0, "yamlfile": 1, "config": 2, "statistics": 1, "catalog": 3, "composed": 4, "records": 3, "samples": 2, "scratch": 2, "cache": 1, "columns": 2, "texts": 6,
     "provenance": 3, "tasks": 4,
-    "backends": 5, "scorers": 5, "contamination": 6, "judging": 6, "requests": 6, "pairing": 6, "inputs": 7, "serve": 7, "pairs": 7, "beside": 8,
+    "backends": 5, "scorers": 5, "contamination": 6, "judging": 6, "requests": 6, "pairing": 6, "inputs": 7, "ahead": 6, "behind": 6, "side_by_side": 6, "flow": 7, "turns": 7, "serve": 7, "pairs": 7, "beside": 8,
     "importers": 7, "reading": 8,  "examining": 9, "labelling": 9, "canaries": 10, "anchors": 9, "ranking": 12,
     "landing": 8, "slicing": 8, "saturation": 8, "unchanged": 8, "error_rates": 9, "probes": 7, "setaside": 7,
     "schedule": 9, "drift": 8, "thinking": 8, "comparison": 9, "noise": 10,

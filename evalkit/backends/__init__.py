@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import importlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -21,6 +22,9 @@ class Backend(Protocol):
 
     models: tuple[str, ...]
     """The models served here, by the name requests carry: "base", "tuned", or a judge's name."""
+
+    # Optional, false where absent. streams_as_asked: answers elsewhere, so it can be asked while another backend is at
+    # work. is_continuous: takes requests into what it is answering already, not batch by batch.
 
     def record(self, model: str) -> ModelRecord:
         """Who answers as `model`: content fingerprints, template, precision. Starts nothing. Raises InputError."""
@@ -37,9 +41,11 @@ class Backend(Protocol):
     def stream(self, prepared: Iterable[Prepared | None]) -> Iterator[tuple[Prepared, Completion]]:
         """Answer requests, yielding each as it lands, in any order.
 
-        None: nothing to ask at the moment, and more may come; it is given only to a backend whose `streams_as_asked` is
-        true, which goes on handing out what lands meanwhile. Pulls from `prepared` only as it has room, so what is not pulled yet can still be withheld. A request that
-        fails alone is yielded with `completion.failure`; EngineError means the engine is gone.
+        None: nothing to ask at the moment, and more may come once what was taken so far is answered: it must not be
+        waited for. A backend whose `is_continuous` is true gets None as soon as nothing is at hand and goes on handing out what
+        lands; any other gets it only when nothing is being rendered either. Pulls from `prepared` only as it has
+        room, so what is not pulled yet can still be withheld. A request that fails alone is yielded with
+        `completion.failure`; EngineError means the engine is gone.
         """
         ...
 
@@ -54,6 +60,27 @@ class Tokenising(Protocol):
 
     def tokens(self, model: str, ids: Sequence[int]) -> tuple[Token, ...]:
         """What these ids of `model` stand for, one by one."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Where an engine's time went so far, in seconds. compiling: a part of its start.
+
+    prefill, decode: summed over requests, which share the engine; their ratio says which of the two it was busy with.
+    """
+
+    compiling: float = 0.0
+    prefill: float = 0.0
+    decode: float = 0.0
+
+
+@runtime_checkable
+class Timed(Protocol):
+    """A backend whose engine says where its time goes."""
+
+    def timings(self) -> Timings:
+        """Since the backend was opened."""
         ...
 
 

@@ -53,7 +53,7 @@ def open_openai(models: Mapping[str, ModelSpec], folder: Path) -> list[Backend]:
 class OpenAIBackend:
     """One served model. Keys and headers stay in the client: records, errors and reprs never hold them."""
 
-    streams_as_asked = True
+    streams_as_asked = is_continuous = True
 
     def __init__(self, name: str, spec: ModelSpec) -> None:
         self.models = (name,)

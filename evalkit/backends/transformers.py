@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
-import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -120,8 +119,7 @@ class TransformersBackend:
         self.start(Silent())
         assert self._engine is not None
         size = int(self._local.spec.engine.get("batch_size", _BATCH_SIZE))
-        source = filter(None, prepared)
-        while window := list(itertools.islice(source, _WINDOW * size)):
+        for window in _windows(prepared, _WINDOW * size):
             for batch in _batches(window, size, self._engine):
                 yield from self._answer(batch)
 
@@ -164,6 +162,19 @@ class TransformersBackend:
             return ()
         renderer = self._models[one.request.model].renderer
         return tuple(renderer.continuation(one.prompt, word) for word in constraint.choice)
+
+
+def _windows(prepared: Iterable[Prepared | None], most: int) -> Iterator[list[Prepared]]:
+    """So many requests at a time, fewer where nothing more is to be asked at the moment."""
+    window: list[Prepared] = []
+    for one in prepared:
+        if one is not None:
+            window.append(one)
+        if window and (one is None or len(window) == most):
+            yield window
+            window = []
+    if window:
+        yield window
 
 
 def _batches(window: list[Prepared], size: int, engine: TransformersEngine) -> Iterator[list[Prepared]]:

@@ -12,18 +12,22 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
+import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from evalkit.backends import Backend, backend
+from evalkit.backends import Backend, Timings, backend
 from evalkit.backends.local import LocalModel
 from evalkit.backends.vllm_engine import VllmEngine, settle_environment
 from evalkit.config import ModelSpec
 from evalkit.types import Completion, Failure, InputError, ModelRecord, Prepared, Progress, Request, Silent, Token
 
 _LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
+
+# Each slot takes memory on the device; of more adapters vLLM exchanges those that no running request needs.
+_MOST_SLOTS = 16
 
 _CANARIES = (
     "The capital of France is",
@@ -85,6 +89,8 @@ class VllmBackend:
     serve_adapters: apply adapters at run time rather than merge them.
     """
 
+    is_continuous = True
+
     _loaded: ClassVar[VllmBackend | None] = None  # the backend that holds this process's engine
 
     def __init__(self, models: Mapping[str, LocalModel], folder: Path, *, cpu: bool, serve_adapters: bool) -> None:
@@ -96,6 +102,7 @@ class VllmBackend:
         self._engine: VllmEngine | None = None
         self._weights: Path | None = None
         self._proven = False
+        self._spent = Timings()
         self._progress: Progress = Silent()
         self._notes: list[str] = []
 
@@ -124,26 +131,44 @@ class VllmBackend:
             self._load(self.models[0])
 
     def stream(self, prepared: Iterable[Prepared | None]) -> Iterator[tuple[Prepared, Completion]]:
-        """Answer requests as they land. Models whose weights are not loaded are answered after the others."""
-        later: dict[str, list[Prepared]] = {}
-        if self._engine is None:
-            self._load(self.models[0])
+        """Answer requests as they land. Models whose weights are not loaded are answered once the others are."""
+        source, later = iter(prepared), dict[str, list[Prepared]]()
+        inside, ended = 0, False
 
-        def loaded() -> Iterator[Prepared]:
-            for one in filter(None, prepared):
-                if self._weights_of(one.request.model) == self._weights:
+        def loaded() -> Iterator[Prepared | None]:
+            nonlocal inside, ended
+            for one in source:
+                if one is None:
+                    if later and not inside:
+                        return
+                    yield None
+                elif self._weights_of(one.request.model) == self._weights:
+                    inside += 1
                     yield one
                 else:
                     later.setdefault(one.request.model, []).append(one)
+            ended = True
 
-        assert self._engine is not None
-        yield from self._engine.stream(loaded(), self._lora_of)
-        for model, waiting in later.items():
-            self._load(model)
-            yield from self._engine.stream(waiting, self._lora_of)
+        if self._engine is None:
+            self._load(self.models[0])
+        while not ended or later:
+            assert self._engine is not None
+            for one, completion in self._engine.stream(loaded(), self._lora_of):
+                inside -= 1
+                yield one, completion
+            if later:
+                model, ended = next(iter(later)), False
+                source = itertools.chain(later.pop(model), source)
+                self._load(model)
+
+    def timings(self) -> Timings:
+        """Of every engine that was loaded here."""
+        now = self._engine.timings if self._engine is not None else Timings()
+        return _sum(self._spent, now)
 
     def close(self) -> None:
         """Give back memory and devices."""
+        self._spent = self.timings()
         if self._engine is not None:
             self._engine.close()
         self._engine = self._weights = None
@@ -198,7 +223,8 @@ class VllmBackend:
                 "enable_lora": True,
                 "max_lora_rank": next(size for size in _LORA_RANKS if size >= rank),
                 # One slot more than adapters: with as many as adapters vLLM has mixed them up with the base.
-                "max_loras": len(self._served) + 1,
+                "max_loras": min(len(self._served) + 1, _MOST_SLOTS),
+                "max_cpu_loras": len(self._served) + 1,
                 **options,
             }
         return options
@@ -235,19 +261,30 @@ class VllmBackend:
             [int(token) for token in range(0, tokenizer.vocab_size, max(1, tokenizer.vocab_size // 64))][:64]
         ] * len(prompts)
         alone = engine.next_token_logprobs([(prompt, None) for prompt in prompts], named)
+        adapted: dict[str, list[list[float]]] = {}
         for name in self._served:
-            lora = self._lora(name)
-            adapted = engine.next_token_logprobs([(prompt, lora) for prompt in prompts], named)
-            mixture = [(prompt, who) for prompt in prompts for who in (None, lora)]
-            mixed = engine.next_token_logprobs(mixture, [tokens for tokens in named for _ in range(2)])
-            for own, tuned, among_own, among_tuned in zip(alone, adapted, mixed[::2], mixed[1::2], strict=True):
-                if _distance(own, tuned) == 0:
-                    return f"adapter {name!r} served by this vLLM changes nothing"
-                if _distance(among_own, own) > _distance(among_own, tuned):
+            adapted[name] = engine.next_token_logprobs([(prompt, self._lora(name)) for prompt in prompts], named)
+            if all(_distance(own, tuned) == 0 for own, tuned in zip(alone, adapted[name], strict=True)):
+                return f"adapter {name!r} served by this vLLM changes nothing"
+        who = [None, *self._served]
+        mixture = [(prompt, None if name is None else self._lora(name)) for prompt in prompts for name in who]
+        mixed = engine.next_token_logprobs(mixture, [tokens for tokens in named for _ in who])
+        for place, own in enumerate(alone):
+            among = dict(zip(who, mixed[place * len(who) :], strict=False))
+            for name in self._served:
+                tuned = adapted[name][place]
+                if _distance(among[None], own) > _distance(among[None], tuned):
                     return f"this vLLM answers the base with adapter {name!r} when both are in a batch"
-                if _distance(among_tuned, tuned) > _distance(among_tuned, own):
+                if _distance(among[name], tuned) > _distance(among[name], own):
                     return f"this vLLM answers adapter {name!r} with the base when both are in a batch"
+                for other in self._served:
+                    if _distance(among[name], tuned) > _distance(among[name], adapted[other][place]):
+                        return f"this vLLM answers adapter {name!r} with {other!r} when both are in a batch"
         return None
+
+
+def _sum(one: Timings, other: Timings) -> Timings:
+    return Timings(one.compiling + other.compiling, one.prefill + other.prefill, one.decode + other.decode)
 
 
 def _distance(first: list[float], second: list[float]) -> float:

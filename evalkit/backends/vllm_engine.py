@@ -19,6 +19,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from evalkit.backends import Timings
 from evalkit.backends.local import (
     Part,
     Tally,
@@ -36,6 +37,7 @@ _MAX_NAMED_TOKENS = 128
 # How a request ends that was answered, and how often one is put that the engine gives up.
 _ANSWERED = ("stop", "length")
 _TRIES = 3
+_END = object()
 
 _MEMORY_HINT = (
     "lower engine.max_model_len or engine.max_num_seqs, change engine.gpu_memory_utilization, "
@@ -101,12 +103,14 @@ class VllmEngine:
         self._cpu = cpu
         self._stop_token_ids = list(stop_token_ids)
         self._ids = itertools.count()
+        self._prefill_s = self._decode_s = 0.0
         defaults: dict[str, Any] = {
             "model": str(weights),
             "tokenizer": str(tokenizer),
             "generation_config": "vllm",  # the checkpoint's own sampling defaults stay out
             "logprobs_mode": "raw_logprobs",  # of the model itself, before any penalty or temperature
             "use_tqdm_on_load": False,
+            "disable_log_stats": False,  # when each request was scheduled, began and ended
         }
         if cpu:
             defaults["enforce_eager"] = True  # compiling costs more than it saves on a run of minutes
@@ -119,6 +123,12 @@ class VllmEngine:
             release()
             raise self._start_error(error, weights, where) from error
         self._engine: Any = self._llm.llm_engine
+
+    @property
+    def timings(self) -> Timings:
+        """Since this engine was loaded."""
+        compiling = 0.0 if self._llm is None else self._engine.vllm_config.compilation_config.compilation_time
+        return Timings(compiling, self._prefill_s, self._decode_s)
 
     @property
     def context_limit(self) -> int:
@@ -138,21 +148,24 @@ class VllmEngine:
     # --- asking ---
 
     def stream(
-        self, prepared: Iterable[Prepared], lora_of: Callable[[Prepared], Any] = lambda _: None
+        self, prepared: Iterable[Prepared | None], lora_of: Callable[[Prepared], Any] = lambda _: None
     ) -> Iterator[tuple[Prepared, Completion]]:
-        """Answer as answers land, pulling from `prepared` while fewer requests are inside than the engine runs.
+        """Answer as answers land, pulling from `prepared` so that as many wait inside as the engine runs at once.
 
-        lora_of: the LoRARequest of a request, None for the base. Raises EngineError when the engine dies.
+        prepared: None where there is nothing at the moment. lora_of: the LoRARequest of a request, None for the base.
+        Raises EngineError when the engine dies.
         """
-        room = int(self._engine.vllm_config.scheduler_config.max_num_seqs)
+        room = 2 * int(self._engine.vllm_config.scheduler_config.max_num_seqs)
         waiting: dict[str, _Waiting] = {}
         source = iter(prepared)
         more = True
         try:
             while more or waiting:
                 while more and len(waiting) < room:
-                    one = next(source, None)
+                    one = next(source, _END)
                     if one is None:
+                        break
+                    if not isinstance(one, Prepared):
                         more = False
                     elif failure := self._add(_Waiting(one, Tally(one), lora_of(one)), waiting):
                         yield one, Completion("", finish_reason="error", failure=failure)
@@ -276,6 +289,7 @@ class VllmEngine:
             state = waiting.get(output.request_id)
             if state is None or not output.finished:
                 continue
+            self._time(output.metrics)
             del waiting[output.request_id]
             state.open.discard(output.request_id)
             if output.outputs[0].finish_reason not in _ANSWERED and state.tries < _TRIES:
@@ -291,6 +305,13 @@ class VllmEngine:
             _read_part(state.tally, state.parts[output.request_id], output)
             if not state.open:
                 yield state.prepared, state.tally.completion()
+
+    def _time(self, metrics: Any) -> None:
+        """Add up one request's time in the engine; an engine without statistics says nothing."""
+        if metrics is None or not metrics.first_token_ts:
+            return
+        self._prefill_s += max(0.0, metrics.first_token_ts - metrics.scheduled_ts)
+        self._decode_s += max(0.0, metrics.last_token_ts - metrics.first_token_ts)
 
     # --- errors ---
 

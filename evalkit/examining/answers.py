@@ -56,8 +56,9 @@ def read_answers(
         if mark is not None:
             marks[places[request]] = mark
 
+    name = f"judge {judge.name}"
     try:
-        serve(backend, questions(), journal, land, progress, name=f"judge {judge.name}", limits=judge.limits)
+        serve(backend, questions(), journal, land, progress, name=name, limits={name: judge.limits})
         fingerprint = backend.record(judge.name).fingerprint
     finally:
         backend.close()

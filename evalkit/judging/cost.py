@@ -51,11 +51,13 @@ def told(cost: JudgeCost, limits: LimitsSpec) -> str:
 def spent(spec: JudgeSpec, foresight: JudgeCost | None, phases: Iterable[Phase]) -> JudgeCost:
     """What this judge's phases took, beside what was foreseen."""
     mine = [phase for phase in phases if phase.name.startswith(f"judge {spec.name}: ")]
+    cached = sum(one.cached for one in mine)
+    mine = [phase for phase in mine if phase.name.endswith(": generating")]
     read, written = sum(one.prompt_tokens for one in mine), sum(one.completion_tokens for one in mine)
     return replace(
         foresight or JudgeCost(),
-        questions=sum(one.requests for one in mine if one.name.endswith(": generating")),
-        cached=sum(one.cached for one in mine),
+        questions=sum(one.requests for one in mine),
+        cached=cached,
         prompt_tokens=read,
         completion_tokens=written,
         usd=usd(spec.limits, read, written),
@@ -64,7 +66,7 @@ def spent(spec: JudgeSpec, foresight: JudgeCost | None, phases: Iterable[Phase])
 
 def remaining(limits: LimitsSpec, phases: Iterable[Phase]) -> LimitsSpec:
     """What is left of the bounds after these phases; at zero nothing further is asked."""
-    phases = list(phases)
+    phases = [phase for phase in phases if phase.name.endswith(": generating")]
     read, written = sum(one.prompt_tokens for one in phases), sum(one.completion_tokens for one in phases)
     paid = usd(limits, read, written) or 0.0
     tokens = None if limits.max_tokens is None else max(0, limits.max_tokens - read - written)

@@ -1,4 +1,4 @@
-"""Run base against each candidate in turn; base's answers come from the journal from the second on."""
+"""Run base against each candidate in turn; what one engine can answer for several is asked of it before."""
 
 from __future__ import annotations
 
@@ -12,16 +12,19 @@ from pathlib import Path
 import numpy as np
 
 from evalkit.api import Run, check_writable, run_comparison
-from evalkit.cache import cache_folder
+from evalkit.cache import Journal, cache_folder
 from evalkit.config import JudgeSpec, ModelSpec, PolicySpec, SuiteSpec
 from evalkit.contamination.arms import training_files
+from evalkit.fresh import held_back
 from evalkit.inputs import Inputs, Terms, check_incumbent, model_spec, over_incumbent
 from evalkit.records import samples_frame
+from evalkit.requests import draw
 from evalkit.schedule import Schedule
 from evalkit.scorers.code import check_programs
 from evalkit.sweeping.contributions import COLUMNS
 from evalkit.sweeping.result import Finished, sweep_of
 from evalkit.sweeping.steps import step_of
+from evalkit.sweeping.together import answer_together
 from evalkit.types import Candidate, EvalkitError, InputError, Progress, Silent, Sweep
 
 _OWN_FILES = ("report.html", "sweep.json", "summary.md")
@@ -66,6 +69,7 @@ def run_sweep(
     check_programs(inputs.suites)
     check_writable(folder)
     _check_models(base_spec, specs, inputs)
+    _answer_together(base_spec, specs, inputs, progress, seed=seed, limit=limit, hold_out=hold_out)
     finished: list[Finished] = []
     failed: list[Candidate] = []
     for place, (spec, name) in enumerate(zip(specs, folder_names(specs), strict=True), start=1):
@@ -160,6 +164,23 @@ def _check_models(base: ModelSpec, candidates: Sequence[ModelSpec], inputs: Inpu
             problems.append(str(error))
     if problems:
         raise InputError("\n".join(dict.fromkeys(problems)))
+
+
+def _answer_together(
+    base: ModelSpec,
+    candidates: Sequence[ModelSpec],
+    inputs: Inputs,
+    progress: Progress,
+    *,
+    seed: int,
+    limit: int | None,
+    hold_out: float,
+) -> None:
+    """Have one engine answer as base and as every candidate it can serve beside it; each run finds that in the journal."""
+    without, _ = held_back(inputs.suites, hold_out, seed=seed) if hold_out else (frozenset(), ())
+    items = draw(inputs.suites, seed=seed, limit=limit, without=without)
+    with Journal(cache_folder() / "journal.sqlite") as journal:
+        answer_together(base, candidates, items, journal, cache_folder(), progress)
 
 
 def _finished(spec: ModelSpec, name: str, step: int | None, run: Run) -> Finished:

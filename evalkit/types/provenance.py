@@ -142,7 +142,11 @@ class TrainingFile:
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """Where the time went: one row per phase of the run."""
+    """Where the time went: one row per phase of the run.
+
+    requests: answered by the engine in this phase; cached: by the journal. beside: part of another phase, or done while
+    another went on; its seconds are no part of the run's wall time, nor its tokens of the run's tokens.
+    """
 
     name: str
     seconds: float
@@ -150,6 +154,13 @@ class Phase:
     cached: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    beside: bool = False
+
+    @property
+    def tokens_per_second(self) -> float | None:
+        """Tokens written; of a phase that only reads, tokens read. None where there are none."""
+        tokens = self.completion_tokens or self.prompt_tokens
+        return tokens / self.seconds if tokens and self.seconds > 0 else None
 
 
 @dataclass(frozen=True, slots=True)
