@@ -193,7 +193,7 @@ def gate(
     """
     from evalkit.api import load
 
-    decided = load(run, policy=policy)
+    decided = load(run, policy=policy, describe=json or out is not None)
     report = decided.write(out) if out else None
     _tell(decided, report, json=json)
 

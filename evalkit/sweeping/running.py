@@ -188,7 +188,7 @@ def _answer_together(
 
 
 def _finished(spec: ModelSpec, name: str, step: int | None, run: Run) -> Finished:
-    samples = samples_frame(run.table.select([*COLUMNS, "verdicts"]))
+    samples = samples_frame(run.held, COLUMNS)
     return Finished(spec.name, spec.file, name, step, run.manifest, run.comparison, run.decision, samples)
 
 
