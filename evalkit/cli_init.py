@@ -142,13 +142,15 @@ def _asked(said: Wanted, open_: set[str]) -> Wanted:
     answers: dict[str, object] = {}
     backend = said.backend
     if "backend" in open_:
-        backend = answers["backend"] = ask("What runs the models", "vllm", ("vllm", "transformers", "openai", "replay"))
+        backend = answers["backend"] = ask(
+            "What runs the models", "vllm", ("vllm", "vllm-server", "transformers", "openai", "replay")
+        )
     where = {"openai": "the name its server knows", "replay": "its recorded answers, a JSONL file"}
     kind = where.get(str(backend), "a folder or a hub id")
     if "base" in open_:
         answers["base"] = ask(f"The base: {kind} (empty: written in later)", "")
     if "tuned" in open_ and "adapter" in open_:
-        if backend in ("vllm", "transformers"):
+        if backend in ("vllm", "vllm-server", "transformers"):
             answers["adapter"] = ask("The candidate is a LoRA adapter of the base: its folder (empty: it is none)", "")
         if not answers.get("adapter"):
             answers["tuned"] = ask(f"The candidate: {kind} (empty: written in later)", "")

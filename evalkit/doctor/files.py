@@ -12,7 +12,7 @@ from evalkit.doctor.finding import Finding
 from evalkit.doctor.machine import GIB, available_memory, read_gpus
 from evalkit.types import EngineError, InputError
 
-_MODULES = {"vllm": "vllm", "transformers": "transformers"}
+_MODULES = {"vllm": "vllm", "vllm-server": "vllm", "transformers": "transformers"}
 
 
 def given_files(files: Sequence[Path]) -> Iterator[Finding]:

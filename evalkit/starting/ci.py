@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 CI = Literal["github", "gitlab", "none"]
 
-_EXTRAS = {"vllm": ("vllm",), "transformers": ("hf",), "openai": (), "replay": ()}
+_EXTRAS = {"vllm": ("vllm",), "vllm-server": ("vllm",), "transformers": ("hf",), "openai": (), "replay": ()}
 
 
 def ci_file(wanted: Wanted, base: str, tuned: str, root: Path) -> tuple[Path, str]:
@@ -19,7 +19,7 @@ def ci_file(wanted: Wanted, base: str, tuned: str, root: Path) -> tuple[Path, st
 
     A `.gitlab-ci.yml` that is there is left alone: the job goes into a file of its own, to be included.
     """
-    local = wanted.backend in ("vllm", "transformers")
+    local = wanted.backend in ("vllm", "vllm-server", "transformers")
     extras = [*_EXTRAS[wanted.backend], *(["hub", "scorers"] if set(wanted.suites) - {"quick"} else [])]
     text = Path(__file__).with_name(f"{wanted.ci}.yml").read_text(encoding="utf-8")
     written = {

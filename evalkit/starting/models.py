@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Literal
 
-Backend = Literal["vllm", "transformers", "openai", "replay"]
+Backend = Literal["vllm", "vllm-server", "transformers", "openai", "replay"]
 
 _PLAIN = re.compile(r"[A-Za-z_./~-][\w./~@-]*")
 _MEANING = {"base": "What the candidate is held against.", "tuned": "The candidate: is it safe to release?"}
@@ -31,7 +31,7 @@ def model_file(arm: Literal["base", "tuned"], model: str, adapter: str, folder: 
     if backend == "openai":
         lines.append("base_url: http://localhost:8000/v1")
         lines.append("# api_key: ${OPENAI_API_KEY}")
-    if backend == "vllm":
+    if backend in ("vllm", "vllm-server"):
         lines.append("engine: {max_model_len: 4096} # passed to vLLM as it stands")
     lines.append("sampling: {temperature: 0, max_tokens: 1024, seed: 0} # a task's own settings override these")
     if arm == "tuned":
