@@ -95,6 +95,22 @@ class Inputs:
         return cls(loaded, reader, applied, project.probes, graders, readers, chosen.pools, where)
 
 
+def named(
+    folder: str,
+    suites: Sequence[str | SuiteSpec] | None,
+    judge: str | JudgeSpec | None,
+    policy: str | Path | PolicySpec | None,
+) -> tuple[Chosen, JudgeSpec | None, PolicySpec]:
+    """The suites, judge and policy that a run would use whose base's file is in `folder`. No row of data is read.
+
+    Raises InputError.
+    """
+    project = read_project(folder) if folder else ProjectSpec()
+    chosen = _chosen(project, suites)
+    written = policy_spec(policy) if policy is not None else _project_policy(project)
+    return chosen, _judge(project, judge), with_pools(written, chosen.pools)
+
+
 def read_suite_by_name(name: str, beside: str = ".") -> tuple[Suite, ...]:
     """One suite with its rows, or the members of a composed one, checked as a run checks them. Raises InputError.
 

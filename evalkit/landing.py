@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -11,13 +12,13 @@ from dataclasses import dataclass, field, replace
 from evalkit.config import JudgeSpec, ModelSpec
 from evalkit.judging import AnswerReader
 from evalkit.judging.grading import METRIC
-from evalkit.pairs import JudgedPairs, place_of
+from evalkit.pairs import JudgedPairs
 from evalkit.records import Records
-from evalkit.requests import Item, complete_sampling
+from evalkit.requests import Item, ItemIndex, complete_sampling
 from evalkit.scorers import is_slow, score_samples
 from evalkit.scorers.reasoning import cut_at_stops, split_reasoning
 from evalkit.turns import Turns
-from evalkit.types import AGAIN, Completion, Failure, Phase, Prepared, Request, Score
+from evalkit.types import AGAIN, Completion, Failure, Phase, Prepared, Request, Score, Watching
 
 _Place = tuple[str, str, str]
 """Suite, task and id of an item."""
@@ -47,7 +48,9 @@ class Landing:
         judged: Sequence[JudgedPairs],
         records: Records,
         graders: Mapping[tuple[str, str], JudgeSpec] | None = None,
+        watching: Watching | None = None,
     ) -> None:
+        self._watching = watching
         self._specs = specs
         self._judged = judged
         self._graders = graders or {}
@@ -55,11 +58,11 @@ class Landing:
         self._readers: dict[str, AnswerReader] = {}
         self._graded: dict[Request, tuple[Item, str, _Row]] = {}
         self._records = records
-        self._items = {place_of(item): item for item in items}
+        self._items = ItemIndex(items)
         self._open: dict[tuple[_Place, str, int], _Answered] = {}
         self._turns = Turns()
         self._threads: ThreadPoolExecutor | None = None
-        self._marking: list[tuple[Future[list[Score]], Item, str, list[_Row]]] = []
+        self._marking: deque[tuple[Future[list[Score]], Item, str, list[_Row]]] = deque()
 
     # --- answers ---
 
@@ -100,9 +103,9 @@ class Landing:
         if not self._marking:
             return []
         began, count = time.monotonic(), len(self._marking)
-        for future, item, arm, rows in self._marking:
+        while self._marking:
+            future, item, arm, rows = self._marking.popleft()
             self._record(item, arm, rows, future.result())
-        self._marking = []
         return [Phase(f"{name}: running programs after the last answer", time.monotonic() - began, count)]
 
     def close(self) -> None:
@@ -132,10 +135,15 @@ class Landing:
             self._threads = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="marking")
         future = self._threads.submit(score_samples, item.task, item.example, completions)
         self._marking.append((future, item, arm, rows))
+        while self._marking[0][0].done() and len(self._marking) > 1:
+            future, item, arm, rows = self._marking.popleft()
+            self._record(item, arm, rows, future.result())
 
     def _record(self, item: Item, arm: str, rows: Sequence[_Row], scores: Sequence[Score]) -> None:
         for (sample, completion, prepared), mark in zip(rows, scores, strict=True):
             self._records.add(item.task.suite, item.task.name, arm, sample, item.example, completion, mark, prepared)
+            if self._watching is not None:
+                self._watching.scored(item.task.suite, (item.task.name, item.example.id, sample), arm, mark.value)
 
     # --- grades ---
 

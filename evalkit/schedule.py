@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import threading
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,6 +36,7 @@ from evalkit.types import (
     Progress,
     Request,
     Silent,
+    Watching,
 )
 
 _USUAL_TOKENS = 300
@@ -112,7 +114,10 @@ class Schedule:
         collected = Collected(Records(), {})
         judged = [JudgedPairs(judge, items, suites, collected.records) for judge in self._judges]
         foresight = {one.spec.name: self._foreseen(one, progress) for one in judged}
-        landing = Landing(self._specs, items, judged, collected.records, self._by_task)
+        watching = progress if isinstance(progress, Watching) else None
+        if watching is not None:
+            watching.scoring(Counter(item.task.suite for item in items))
+        landing = Landing(self._specs, items, judged, collected.records, self._by_task, watching)
         models = {arm: self._records()[arm] for arm in ARMS if arm in self._specs}
         beside = Probes(probes or ProbesSpec(prompts=0, text=False), models, items, collected.records, seed=seed)
         at_work: list[JudgeBeside] = []

@@ -10,7 +10,7 @@ import yaml
 
 from evalkit import cli
 from evalkit.catalog import builtin_names
-from evalkit.config import ComposedSpec, JudgeSpec, ModelSpec, PolicySpec, SuiteSpec
+from evalkit.config import ComposedSpec, JudgeSpec, ModelSpec, PolicySpec, ProjectSpec, SuiteSpec
 from evalkit.scorers import scorer_names
 from evalkit.yamlfile import validate
 from tests.test_cli import evalkit
@@ -69,6 +69,8 @@ def test_every_yaml_example_is_valid(text, monkeypatch):
         validate(JudgeSpec, data)
     elif {"tax", "sequential"} & data.keys():
         validate(PolicySpec, data)
+    elif "executor" in data:
+        validate(ProjectSpec, data)
     elif "name" in data:
         validate(ModelSpec, data)
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 import threading
 import time
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from evalkit.executors.farm import Farm
 
 _RELEASE_S = 10.0
+_REACH_S = 10.0
 _LISTENER = "ray_listen_error_messages"
 
 # Of the environment, what replicas share with the driver: where files are kept, and what decides how vLLM computes.
@@ -73,16 +75,18 @@ class Cluster:
             return
         asked = self.executor
         options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
-        client = (asked.address or os.environ.get("RAY_ADDRESS", "")).startswith("ray://")
+        address = asked.address or os.environ.get("RAY_ADDRESS", "")
+        client = address.startswith("ray://")
         if asked.node_ip and not client:
             options["_node_ip_address"] = asked.node_ip
         if asked.address is None and not client:
             options["include_dashboard"] = False  # where a cluster is started for this run
         _hush()
         try:
+            _reach(address)  # Ray itself would try for many minutes
             ray.init(asked.address, **options)
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-            where = asked.address or os.environ.get("RAY_ADDRESS") or "this machine"
+            where = address or "this machine"
             said = " ".join(str(error).split())[:300]
             raise InputError(
                 f"executor: ray: no cluster at {where}: {said}; start one (ray start --head), and name it in `address` or "
@@ -196,6 +200,13 @@ class _WithoutRay:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._within, name)
+
+
+def _reach(address: str) -> None:
+    """Raise OSError where nothing listens at HOST:PORT or ray://HOST:PORT; other words are for Ray to understand."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_REACH_S).close()
 
 
 def _hush() -> None:

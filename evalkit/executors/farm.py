@@ -62,6 +62,7 @@ class Farm:
         self._records: Mapping[str, ModelRecord] = {}
         self._hosts: dict[str, str] = {}
         self._devices: dict[str, None] = {}
+        self._brought = 0.0  # when the stream brought something last
         self._timings: dict[str, Timings] = {}  # by birth
         self._count = self._losses = self._put_again = 0
         self._last: Lost | None = None
@@ -115,7 +116,7 @@ class Farm:
         assert self._pool is not None
         executor = self._cluster.executor
         shards = Shards(prepared, shard=executor.shard, tries=executor.tries, by_model=self._loads_by_model)
-        since = time.monotonic()  # when there was a replica last
+        since = self._brought = time.monotonic()  # when there was a replica last
         try:
             while True:
                 self._hand_out(shards)
@@ -160,11 +161,16 @@ class Farm:
     def _hand_out(self, shards: Shards) -> None:
         """Keep every replica asked that has something to do, with a shard waiting behind what its engine has taken in."""
         assert self._pool is not None
+        read = shards.read
         for name in self._pool.idle:
             shard = shards.take(name, len(self._working))
             if shard or shards.held_by(name):
                 low = shards.size(len(self._working)) if shard else 0
-                self._pool.ask(name, shard, low, _PAUSE_S if shards.paused else _EXCHANGE_S)
+                # While prompts are still being rendered, more is there in a moment; later only answers bring more.
+                soon = shards.paused and time.monotonic() - self._brought < 2 * _EXCHANGE_S
+                self._pool.ask(name, shard, low, _PAUSE_S if soon else _EXCHANGE_S)
+        if shards.read > read:
+            self._brought = time.monotonic()
 
     def _put_back(self, shards: Shards, lost: Lost) -> Iterator[tuple[Prepared, Completion]]:
         """What a lost replica had goes to the front again; what has been lost too often is given up."""

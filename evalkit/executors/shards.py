@@ -42,6 +42,7 @@ class Shards:
         self._by_model = by_model
         self._more = True
         self._paused = False
+        self._read = 0
         self._model = ""
         self._front: deque[int] = deque()
         self._open: dict[int, _Open] = {}
@@ -57,13 +58,18 @@ class Shards:
         """Whether the stream had nothing more when it was read last, and may bring more at any time."""
         return self._paused
 
+    @property
+    def read(self) -> int:
+        """How many requests the stream has brought so far."""
+        return self._read
+
     def held_by(self, replica: str) -> int:
         """How many requests a replica has and has not answered."""
         return self._held.get(replica, 0)
 
     def size(self, replicas: int) -> int:
         """How large the next shard is: smaller and smaller towards the end, so that no replica ends long after the others."""
-        if self._more:
+        if self._flows:
             return self._shard
         return max(1, min(self._shard, -(-len(self._front) // (2 * max(1, replicas)))))
 
@@ -71,7 +77,7 @@ class Shards:
         """A shard for this one of so many replicas that work; empty where there is nothing, or the rest is the others' share."""
         self._fill(2 * self._shard * max(1, replicas))
         count = min(self.size(replicas), len(self._front))
-        if not self._more:
+        if not self._flows:
             # What an engine has room for can be more than is left: then each gets its share, and none all of it.
             count = min(count, -(-len(self._open) // max(1, replicas)) - self.held_by(replica))
         taken: list[Numbered] = []
@@ -107,6 +113,11 @@ class Shards:
         self._held.pop(replica, None)
         return given_up[::-1]
 
+    @property
+    def _flows(self) -> bool:
+        """Whether more than what is here is known to come. A stream ends only once all is answered, since answers may bring further questions."""
+        return self._more and not self._paused
+
     def _fill(self, ahead: int) -> None:
         self._paused, known = False, len(self._front)
         while self._more and not self._paused and (self._by_model or len(self._front) < ahead):
@@ -117,6 +128,7 @@ class Shards:
                 number = next(_NUMBERS)
                 self._open[number] = _Open(one)
                 self._front.append(number)
+                self._read += 1
             else:
                 self._more = False
         if self._by_model and len(self._front) > known:

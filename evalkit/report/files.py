@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 from pydantic import TypeAdapter, ValidationError
 
-from evalkit.records import of_both_arms, write_table
+from evalkit.records import Samples, of_both_arms, write_table
 from evalkit.report.junit import junit_xml
 from evalkit.report.markdown import summary_markdown
 from evalkit.report.summary import summary_json
@@ -30,7 +30,7 @@ def write_run(
     comparison: Comparison,
     decision: Decision,
     manifest: Manifest,
-    table: pa.Table,
+    table: pa.Table | Samples,
     *,
     keep_samples: bool = False,
 ) -> Path:

@@ -6,7 +6,7 @@ import dataclasses
 import re
 import shlex
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +25,7 @@ from evalkit.sweeping.contributions import COLUMNS
 from evalkit.sweeping.result import Finished, sweep_of
 from evalkit.sweeping.steps import step_of
 from evalkit.sweeping.together import answer_together
-from evalkit.types import Candidate, EvalkitError, InputError, Progress, Silent, Sweep
+from evalkit.types import Candidate, EvalkitError, InputError, Progress, Silent, Sweep, Watching
 
 _OWN_FILES = ("report.html", "sweep.json", "summary.md")
 ERROR = "error.txt"
@@ -188,7 +188,7 @@ def _answer_together(
 
 
 def _finished(spec: ModelSpec, name: str, step: int | None, run: Run) -> Finished:
-    samples = samples_frame(run.table.select([*COLUMNS, "verdicts"]))
+    samples = samples_frame(run.held, COLUMNS)
     return Finished(spec.name, spec.file, name, step, run.manifest, run.comparison, run.decision, samples)
 
 
@@ -270,3 +270,13 @@ class _Named:
     def note(self, text: str) -> None:
         """As of the progress within, under the candidate's name."""
         self._progress.note(f"{self._name}: {text}")
+
+    def scoring(self, suites: Mapping[str, int]) -> None:
+        """As of the progress within, where it watches."""
+        if isinstance(self._progress, Watching):
+            self._progress.scoring(suites)
+
+    def scored(self, suite: str, place: tuple[str, str, int], arm: str, value: float | None) -> None:
+        """As of the progress within, where it watches."""
+        if isinstance(self._progress, Watching):
+            self._progress.scored(suite, place, arm, value)

@@ -29,7 +29,7 @@ pytestmark = [
 
 ENGINE = "vllm" if importlib.util.find_spec("vllm") else "transformers"
 ROOT = Path(__file__).parents[2]
-ITEMS = 40
+ITEMS = 16
 
 # Ray notices a dead node after half a minute by default.
 QUICK = {
@@ -111,7 +111,7 @@ def cluster(tmp_path):
 def folder(tmp_path, model_folder):
     """A base, the same model under another system prompt as candidate, and a suite of both kinds."""
     shared = (
-        f"backend: {ENGINE}\nmodel: {model_folder}\nengine: {{max_model_len: 1024}}\nsampling: {{max_tokens: 40}}\n"
+        f"backend: {ENGINE}\nmodel: {model_folder}\nengine: {{max_model_len: 1024}}\nsampling: {{max_tokens: 48}}\n"
     )
     (tmp_path / "base.yaml").write_text("name: base-model\n" + shared)
     (tmp_path / "tuned.yaml").write_text("name: tuned-model\nsystem: Answer in one short sentence.\n" + shared)
@@ -160,18 +160,27 @@ def test_a_node_killed_in_the_middle_changes_nothing_of_the_result(folder, clust
     """Two GPUs for each replica make each a placement group; their engines compute on the CPU all the same."""
     local, _ = ended(compare(folder, "local"), folder, "local")
     address, node = cluster
-    executor = {"kind": "ray", "address": address, "node_ip": "127.0.0.2", "replicas": 2, "gpus": 2, "cpus": 1}
+    executor = {
+        "kind": "ray",
+        "address": address,
+        "node_ip": "127.0.0.2",
+        "replicas": 2,
+        "gpus": 2,
+        "cpus": 1,
+        "shard": 8,
+    }
     (folder / "evalkit.yaml").write_text(json.dumps({"executor": executor}))
     running = compare(folder, "ray")
     try:
-        until(lambda: journalled(folder / "cache-ray") >= 20 or running.poll() is not None, 300, "twenty answers")
+        until(lambda: journalled(folder / "cache-ray") >= 12 or running.poll() is not None, 300, "a dozen answers")
         assert running.poll() is None, running.communicate()
         node.kill()
         assert journalled(folder / "cache-ray") < 4 * ITEMS, "it was killed too late to be missed"
         run, told = ended(running, folder, "ray")
     finally:
         running.kill()
-    assert "2 replicas of 2 GPUs and 1 CPU each" in told and "is lost: " in told and "are put again" in told
+    for words in ("2 replicas of 2 GPUs and 1 CPU each", "is lost: ", "are put again, to whichever is free"):
+        assert words in told, told
     (note,) = [note for note in run.manifest.base.notes if note.startswith("answered on Ray ")]
     assert " by 2 replicas on 127.0.0." in note and "1 loss, " in note and "requests put again" in note
 

@@ -122,6 +122,17 @@ def test_a_pause_in_the_stream_is_no_end():
     assert not shards.paused
 
 
+def test_what_is_left_is_shared_as_well_where_the_stream_pauses():
+    """It ends only when everything is answered, since an answer may bring the next question."""
+    shards = Shards(iter([*stream(40), *[None] * 1000]), shard=64, tries=3)
+    taken = {"a": [], "b": []}
+    for _ in range(30):
+        taken["a"] += shards.take("a", 2)
+    for _ in range(30):
+        taken["b"] += shards.take("b", 2)
+    assert len(taken["a"]) == len(taken["b"]) == 20 and not shards.done
+
+
 def test_numbers_are_not_used_again_by_the_next_stream():
     first = Shards(stream(4), shard=4, tries=3).take("a", 1)
     second = Shards(stream(4), shard=4, tries=3)
