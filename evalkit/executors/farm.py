@@ -44,6 +44,8 @@ class Farm:
     otherwise ends a run: a replica that is lost is started again by Ray, and what it had goes to the others.
     """
 
+    is_continuous = True
+
     def __init__(
         self, local: Backend, specs: Mapping[str, ModelSpec], cluster: Cluster, make_pool: MakePool = RayPool
     ) -> None:

@@ -193,7 +193,7 @@ class Replica:
         # Closing it withdraws what is still in the engine.
         answers = cast(
             "Generator[tuple[Prepared, Completion]]",
-            backend.stream(self._asked(number, getattr(backend, "streams_as_asked", False))),
+            backend.stream(self._asked(number, getattr(backend, "is_continuous", False))),
         )
         try:
             for prepared, completion in answers:

@@ -184,7 +184,7 @@ def _answer_together(
     without, _ = held_back(inputs.suites, hold_out, seed=seed) if hold_out else (frozenset(), ())
     items = draw(inputs.suites, seed=seed, limit=limit, without=without)
     with Journal(cache_folder() / "journal.sqlite") as journal:
-        answer_together(base, candidates, items, journal, cache_folder(), progress)
+        answer_together(base, candidates, items, journal, cache_folder(), progress, inputs.executor)
 
 
 def _finished(spec: ModelSpec, name: str, step: int | None, run: Run) -> Finished:

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from evalkit.backends import Backend, open_backends
 from evalkit.cache import Journal
-from evalkit.config import ModelSpec
+from evalkit.config import LOCAL, ExecutorSpec, ModelSpec
+from evalkit.executors import farmed
 from evalkit.flow import Flow
 from evalkit.requests import Item, requests_for
 from evalkit.schedule import longest_first, thinking_budget
@@ -31,6 +32,7 @@ def answer_together(
     journal: Journal,
     folder: Path,
     progress: Progress,
+    executor: ExecutorSpec = LOCAL,
 ) -> list[str]:
     """Journal what base and those candidates answer that can be asked of one engine; the names of these candidates.
 
@@ -39,7 +41,7 @@ def answer_together(
     with a model's files.
     """
     specs = {_BASE: base, **{f"candidate {place}": one for place, one in enumerate(candidates, start=1)}}
-    backends = open_backends(specs, folder)
+    backends = farmed(open_backends(specs, folder), specs, executor)
     done: list[str] = []
     try:
         for backend in backends:
