@@ -58,7 +58,7 @@ def answers(backend: Backend, *requests: Request) -> list[Completion]:
 
 
 def pid_of(backend: Backend) -> int:
-    return backend._process.pid  # type: ignore[attr-defined]
+    return backend._own.process.pid  # type: ignore[attr-defined]
 
 
 def command_of(folder: Path) -> str:
