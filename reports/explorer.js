@@ -1,6 +1,6 @@
 // @ts-check
 // The sample explorer, and three small helps: expanding tasks, the contents that follow the scroll, keys.
-// What a model wrote reaches the page through textContent only. The address bar holds the whole view.
+// What a model wrote reaches the page through textContent only. The address bar holds the whole view. After page.js.
 "use strict";
 
 /** @typedef {{codes: number[], words: string[]}} Coded */
@@ -11,10 +11,17 @@
 /** @typedef {{judge: string, order: string, winner: string|null, reason: string|null, failure: string|null}} Said */
 /** @typedef {{prompt: string|null, base_prompt?: string|null, gold: string|null, metric?: string, base: Answer[], tuned: Answer[],
  *   verdicts: Said[]}} Texts */
-/** @typedef {{suite: string, cell: string, cause: string, form: string, overlap: string, judge: string, q: string, open: string, sample: string, diff: string}} View */
+/** @typedef {{suite: string, cell: string, cause: string, form: string, overlap: string, judge: string, agree: string, score: string, q: string, sort: string, open: string, sample: string, diff: string}} View */
 
-const PER_PAGE = 50;
-const FILTERS = /** @type {const} */ (["suite", "cell", "cause", "form", "overlap", "judge", "q"]);
+/** Rows that are drawn and taken away together as the page scrolls. */
+const PER_CHUNK = 50;
+const FILTERS = /** @type {const} */ (["suite", "cell", "cause", "form", "overlap", "judge", "agree", "score", "q"]);
+/** What the judge's verdict is to the scores. @type {Record<string, string>} */
+const AGREES = { contradicts: "contradicts the scores", split: "contradicts itself", agrees: "agrees with the scores" };
+/** @type {Record<string, string>} */
+const SCORES = { full: "full marks", between: "between", zero: "none", unknown: "no score" };
+/** @type {Record<string, string>} */
+const SORTS = { cell: "cell", cause: "cause", loss: "largest loss", gain: "largest gain", lowest: "lowest score of tuned", agree: "judge against scores", longer: "grew longest", shorter: "grew shortest" };
 /** @type {Record<string, string>} */
 const WORDS = {
   kept: "● kept", regressed: "▼ regressed", fixed: "▲ fixed", both_wrong: "○ both wrong", missing: "– missing", unscored: "– unscored",
@@ -29,8 +36,6 @@ const GUARD_WORDS = { kept: "● still seen", regressed: "▼ cleared", fixed: "
 /** Of a number without bounds there is only more and less. @type {Record<string, string>} */
 const UNBOUNDED_WORDS = { kept: "● unchanged", regressed: "▼ lower", fixed: "▲ higher", both_wrong: "● unchanged" };
 
-/** @param {string} id @returns {any} */
-const byId = (id) => document.getElementById(id);
 const section = byId("samples");
 /** @param {string|undefined} names */
 const namesOf = (names) => new Set((names || "").split("\n").filter(Boolean));
@@ -44,44 +49,13 @@ const commands = JSON.parse(section.dataset.commands || "{}");
 /** @type {Map<string, string>} */ const haystacks = new Map();
 /** @type {number[]} */ let matching = [];
 /** @type {View} */ let view = blank();
-let page = 0;
+/** All items in the order asked for, and what was asked. @type {number[]} */ let ordering = [];
+let drawn = "", rowHeight = 33;
+/** @type {HTMLElement[]} */ let chunks = [];
 
 /** @returns {View} */
-function blank() { return { suite: "", cell: "", cause: "", form: "", overlap: "", judge: "", q: "", open: "", sample: "", diff: "" }; }
+function blank() { return { suite: "", cell: "", cause: "", form: "", overlap: "", judge: "", agree: "", score: "", q: "", sort: "", open: "", sample: "", diff: "" }; }
 
-/** A packed block: base64 of gzipped JSON. @param {string} id @returns {Promise<any>} */
-async function unpack(id) {
-  const bytes = Uint8Array.from(atob(byId(id).textContent.trim()), (c) => c.charCodeAt(0));
-  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
-  return JSON.parse(await new Response(stream).text());
-}
-
-/** An element with text and children; never markup.
- * @param {string} tag @param {string} className @param {(Node|string|null|undefined)[]} children @returns {HTMLElement} */
-function el(tag, className, ...children) {
-  const element = document.createElement(tag);
-  if (className) element.className = className;
-  for (const child of children) if (child !== null && child !== undefined) element.append(child);
-  return element;
-}
-
-/** Text whose invisible and direction-turning characters show as what they are. @param {string} text @returns {DocumentFragment} */
-function visible(text) {
-  const fragment = document.createDocumentFragment();
-  const odd = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
-  let from = 0;
-  for (const match of text.matchAll(odd)) {
-    fragment.append(text.slice(from, match.index));
-    const code = match[0].charCodeAt(0).toString(16).toUpperCase().padStart(4, "0");
-    fragment.append(el("span", "odd", `U+${code}`));
-    from = match.index + 1;
-  }
-  fragment.append(text.slice(from));
-  return fragment;
-}
-
-/** @param {number} n */
-const count = (n) => String(n).replace(/\B(?=(\d{3})+$)/g, "\u202f");
 /** @param {Coded} coded @param {number} i */
 const word = (coded, i) => coded.words[coded.codes[i]];
 /** @param {number} i */
@@ -135,6 +109,46 @@ function holds(i, needle) {
   return haystack.includes(needle);
 }
 
+/** One of AGREES, or "" where no judge read the item or no score tells the answers apart. @param {number} i */
+function agreement(i) {
+  const said = columns.judges[columns.judge[i]];
+  if (said === "split") return "split";
+  const base = columns.base[i], tuned = columns.tuned[i];
+  if (!["base", "tuned", "tie"].includes(said) || base === null || tuned === null) return "";
+  const better = Math.sign(tuned - base), preferred = said === "tuned" ? 1 : said === "base" ? -1 : 0;
+  if (better === preferred) return "agrees";
+  return better && preferred ? "contradicts" : "";
+}
+
+/** One of SCORES, of tuned. @param {number} i */
+function mark(i) {
+  const value = columns.tuned[i];
+  return value === null ? "unknown" : value >= 1 ? "full" : value > 0 ? "between" : "zero";
+}
+
+/** What an item is sorted by, ascending; null goes last. @param {number} i @param {string} sort @returns {number|string|null} */
+function rank(i, sort) {
+  const base = columns.base[i], tuned = columns.tuned[i], before = columns.base_length[i], after = columns.tuned_length[i];
+  if (sort === "cell") return columns.cell[i];
+  if (sort === "cause") return word(columns.cause, i) || null;
+  if (sort === "lowest") return tuned;
+  if (sort === "agree") { const at = Object.keys(AGREES).indexOf(agreement(i)); return at < 0 ? null : at; }
+  if (sort === "loss" || sort === "gain") return base === null || tuned === null ? null : sort === "loss" ? tuned - base : base - tuned;
+  return before === null || after === null ? null : sort === "shorter" ? after - before : before - after;
+}
+
+/** @param {string} sort @returns {number[]} */
+function ordered(sort) {
+  const all = columns.id.map((_, i) => i);
+  if (!SORTS[sort]) return all;
+  const ranks = all.map((i) => rank(i, sort));
+  return all.sort((one, other) => {
+    const x = ranks[one], y = ranks[other];
+    if (x === null || y === null) return (x === null ? 1 : 0) - (y === null ? 1 : 0) || one - other;
+    return (x < y ? -1 : x > y ? 1 : 0) || one - other;
+  });
+}
+
 /** @param {View} wanted @returns {number[]} */
 function select(wanted) {
   const suite = wanted.suite ? columns.suite.words.indexOf(wanted.suite) : null;
@@ -145,13 +159,15 @@ function select(wanted) {
   const judge = wanted.judge ? columns.judges.indexOf(wanted.judge) : null;
   const needle = wanted.q.toLowerCase();
   const found = [];
-  for (let i = 0; i < columns.id.length; i++) {
+  for (const i of ordering) {
     if (suite !== null && columns.suite.codes[i] !== suite) continue;
     if (cell !== null && columns.cell[i] !== cell) continue;
     if (cause !== null && columns.cause.codes[i] !== cause) continue;
     if (form !== null && !(columns.form[i] & form)) continue;
     if (overlap !== null && columns.overlap[i] !== overlap) continue;
     if (judge !== null && columns.judge[i] !== judge) continue;
+    if (wanted.agree && agreement(i) !== wanted.agree) continue;
+    if (wanted.score && mark(i) !== wanted.score) continue;
     if (needle && !holds(i, needle)) continue;
     found.push(i);
   }
@@ -161,16 +177,63 @@ function select(wanted) {
 /* --- drawing -------------------------------------------------------------------------------------------------- */
 
 function render() {
-  for (const name of FILTERS) {
+  for (const name of [...FILTERS, /** @type {const} */ ("sort")]) {
     const control = byId("filters").elements[name];
     if (document.activeElement !== control || control.value !== view[name]) control.value = view[name];
   }
-  matching = select(view);
-  const at = matching.findIndex((i) => keyOf(i) === view.open);
-  page = at >= 0 ? Math.floor(at / PER_PAGE) : Math.min(page, Math.max(0, Math.ceil(matching.length / PER_PAGE) - 1));
-  drawFound();
-  byId("rows").replaceChildren(...matching.slice(page * PER_PAGE, (page + 1) * PER_PAGE).map(drawRow));
-  drawPages();
+  const wanted = JSON.stringify([view.sort, ...FILTERS.map((name) => view[name])]);
+  if (wanted === drawn) {
+    chunks.forEach((chunk, at) => { if (chunk.childElementCount) fillChunk(at); });
+  } else {
+    if (!drawn || JSON.parse(drawn)[0] !== view.sort) ordering = ordered(view.sort);
+    drawn = wanted;
+    matching = select(view);
+    drawFound();
+    drawChunks();
+  }
+  const open = matching.findIndex((i) => keyOf(i) === view.open);
+  if (open >= 0) fillChunk(Math.floor(open / PER_CHUNK));
+}
+
+/* Of a long list only what is near the screen is drawn: each chunk is an empty box of its height until it comes near. */
+
+const near = new IntersectionObserver((entries) => {
+  for (const entry of entries) {
+    const at = chunks.indexOf(/** @type {HTMLElement} */ (entry.target));
+    if (at < 0) continue;
+    if (entry.isIntersecting) { if (!chunks[at].childElementCount) fillChunk(at); } else emptyChunk(at);
+  }
+}, { rootMargin: "1500px 0px" });
+
+function drawChunks() {
+  near.disconnect();
+  chunks = [];
+  for (let from = 0; from < matching.length; from += PER_CHUNK) {
+    const chunk = el("ol", "chunk");
+    chunk.style.height = `${Math.min(PER_CHUNK, matching.length - from) * rowHeight}px`;
+    chunks.push(chunk);
+  }
+  byId("rows").replaceChildren(...chunks);
+  if (chunks.length) {
+    fillChunk(0);
+    rowHeight = chunks[0].firstElementChild?.getBoundingClientRect().height || rowHeight;
+  }
+  for (const chunk of chunks) near.observe(chunk);
+}
+
+/** @param {number} at */
+function fillChunk(at) {
+  const from = at * PER_CHUNK;
+  chunks[at].style.height = "";
+  chunks[at].replaceChildren(...matching.slice(from, from + PER_CHUNK).map((i, place) => drawRow(i, from + place)));
+}
+
+/** Take a chunk's rows away, but not the first one's, the open one's, nor where the focus is. @param {number} at */
+function emptyChunk(at) {
+  const chunk = chunks[at];
+  if (at === 0 || !chunk.childElementCount || chunk.querySelector(".detail") || chunk.contains(document.activeElement)) return;
+  chunk.style.height = `${chunk.getBoundingClientRect().height}px`;
+  chunk.replaceChildren();
 }
 
 function drawFound() {
@@ -180,16 +243,16 @@ function drawFound() {
   const total = columns.id.length;
   if (matching.length) {
     line.append(active.length ? `${count(matching.length)} of ${count(total)} items` : `${count(total)} items`);
-    if (active.length) line.append(link("show all", { ...blank(), diff: view.diff }));
+    if (active.length) line.append(link("show all", { ...blank(), sort: view.sort, diff: view.diff }));
     return;
   }
   line.append("No item is left. ");
   for (const name of active) {
     const without = select({ ...view, [name]: "" }).length;
-    const label = name === "q" ? `the search "${view.q}"` : `${name} "${wordFor(view[name], view.suite)}"`;
+    const label = name === "q" ? `the search "${view.q}"` : `${name} "${AGREES[view[name]] || SCORES[view[name]] || wordFor(view[name], view.suite)}"`;
     line.append(link(`${count(without)} without ${label}`, { [name]: "" }));
   }
-  line.append(link(`${count(total)} without any filter`, { ...blank(), diff: view.diff }));
+  line.append(link(`${count(total)} without any filter`, { ...blank(), sort: view.sort, diff: view.diff }));
 }
 
 /** @param {string} text @param {Partial<View>} change */
@@ -199,8 +262,8 @@ function link(text, change) {
   return anchor;
 }
 
-/** @param {number} i */
-function drawRow(i) {
+/** @param {number} i @param {number} place among those that match */
+function drawRow(i, place) {
   const key = keyOf(i);
   const open = key === view.open;
   const name = columns.cells[columns.cell[i]];
@@ -220,29 +283,16 @@ function drawRow(i) {
     el("span", "judged", judged ? `judge: ${WORDS[judged]}` : ""),
     el("span", "n", `${lengths[0]} → ${lengths[1]} ${columns.unit}`),
   );
-  return el("li", "", row, open ? drawDetail(i) : null);
+  const item = el("li", "", row, open ? drawDetail(i) : null);
+  item.setAttribute("aria-posinset", String(place + 1));
+  item.setAttribute("aria-setsize", String(matching.length));
+  return item;
 }
 
 /** @param {string} name @param {string} suite */
 function tone(name, suite) {
   if (name !== "regressed" && name !== "fixed") return "";
   return (name === "regressed") !== guards.has(suite) ? "harm" : "gain";
-}
-
-function drawPages() {
-  const pages = Math.ceil(matching.length / PER_PAGE);
-  const line = byId("pages");
-  line.replaceChildren();
-  if (pages < 2) return;
-  /** @param {string} text @param {number} to */
-  const button = (text, to) => {
-    const one = /** @type {HTMLButtonElement} */ (el("button", "", text));
-    one.disabled = to < 0 || to >= pages;
-    one.onclick = () => { page = to; if (view.open) go({ open: "" }); else render(); section.scrollIntoView(); };
-    return one;
-  };
-  const from = page * PER_PAGE + 1;
-  line.append(button("Previous", page - 1), `${count(from)} to ${count(Math.min(from + PER_PAGE - 1, matching.length))}`, button("Next", page + 1));
 }
 
 /** @param {number} i */
@@ -272,9 +322,27 @@ function drawDetail(i) {
   const asked = ["base", "tuned"].map((arm) => commands[arm]?.[suite]).filter(Boolean);
   if (asked.length) detail.append(el("h4", "again", "Ask again"));
   for (const line of asked) {
-    detail.append(el("pre", "command", visible(`${line} --id ${quoted(id)}`)));
+    const command = `${line} --id ${quoted(id)}`;
+    const shown = el("pre", "command", visible(command));
+    detail.append(el("div", "ask", shown, copier(command, shown)));
   }
   return detail;
+}
+
+/** A button that copies a command; where the browser allows no clipboard it is selected instead. @param {string} text @param {HTMLElement} shown */
+function copier(text, shown) {
+  const button = el("button", "copy", "Copy");
+  button.onclick = async () => {
+    try {
+      await navigator.clipboard.writeText(text);
+      button.textContent = "Copied";
+    } catch {
+      getSelection()?.selectAllChildren(shown);
+      button.textContent = "Selected";
+    }
+  };
+  button.setAttribute("aria-live", "polite");
+  return button;
 }
 
 /** @param {Texts} entry @param {number} sample @param {boolean} tooDifferent */
@@ -386,7 +454,7 @@ function runs(words, changed) {
 function walk(step) {
   if (!matching.length) return;
   const at = matching.findIndex((i) => keyOf(i) === view.open);
-  const next = at < 0 ? page * PER_PAGE + (step > 0 ? 0 : -1) : at + step;
+  const next = at < 0 ? (step > 0 ? 0 : -1) : at + step;
   if (next < 0 || next >= matching.length) return;
   go({ open: keyOf(matching[next]), sample: "" }, false);
   showOpen();
@@ -421,6 +489,12 @@ function onKey(event) {
 function fill(control, all, values) {
   control.append(new Option(all, ""));
   for (const value of values.filter(Boolean)) control.append(new Option(WORDS[value] || value, value));
+}
+
+/** Only what there is can be chosen. @param {HTMLSelectElement} control @param {string} all @param {Record<string, string>} words @param {string[]} values */
+function choices(control, all, words, values) {
+  const present = new Set(values);
+  control.append(new Option(all, ""), ...Object.entries(words).filter(([name]) => present.has(name)).map(([name, label]) => new Option(label, name)));
 }
 
 function helpers() {
@@ -469,12 +543,15 @@ async function start() {
   if (!columns.overlap.some(Boolean)) form.elements.overlap.closest("label").hidden = true;
   const judged = new Set(columns.judge);
   fill(form.elements.judge, "all verdicts", columns.judges.filter((_, code) => judged.has(code)));
-  if (judged.size < 2 && !columns.judges[columns.judge[0]]) form.elements.judge.closest("label").hidden = true;
+  choices(form.elements.agree, "any", AGREES, columns.id.map((_, i) => agreement(i)));
+  choices(form.elements.score, "any score", SCORES, columns.id.map((_, i) => mark(i)));
+  form.elements.sort.append(new Option("suite and id", ""), ...Object.entries(SORTS).map(([name, label]) => new Option(label, name)));
+  if (judged.size < 2 && !columns.judges[columns.judge[0]]) for (const name of ["judge", "agree"]) form.elements[name].closest("label").hidden = true;
   /** @type {number|undefined} */ let wait;
   form.addEventListener("input", (/** @type {Event} */ event) => {
     const { name, value } = /** @type {HTMLInputElement} */ (event.target);
     clearTimeout(wait);
-    const apply = () => { page = 0; go({ [name]: value, open: "" }, name !== "q"); };
+    const apply = () => go({ [name]: value, open: "" }, name !== "q");
     if (name === "q") wait = setTimeout(apply, 150);
     else apply();
   });
@@ -487,7 +564,6 @@ async function start() {
     const opened = found.open && found.open !== view.open;
     const closed = view.open;
     view = found;
-    if (filtered) page = 0;
     render();
     if (opened) showOpen();
     else if (filtered) section.scrollIntoView();

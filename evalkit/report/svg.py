@@ -46,5 +46,8 @@ def svg_text(chart: Any) -> str:
             title = ET.Element(f"{{{_SVG}}}title")
             title.text = label
             element.insert(0, title)
+        elif element.get("role") == "graphics-symbol":
+            # A group without its label, as of an axis: its texts are read by themselves.
+            del element.attrib["role"]
     text = ET.tostring(root, encoding="unicode")
     return re.sub(r"\sclass=\"marks\"", ' class="marks" focusable="false"', text)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from evalkit.config import ModelSpec
-
-_STEP = re.compile(r"(?:^|[^a-z])(?:checkpoint|ckpt|global[-_]?step|steps?|iter)[-_=]?(\d+)(?![a-z\d])", re.IGNORECASE)
+from evalkit.steps import step_in
 
 
 def step_of(spec: ModelSpec) -> int | None:
@@ -16,9 +14,4 @@ def step_of(spec: ModelSpec) -> int | None:
     """
     if spec.step is not None:
         return spec.step
-    places = [spec.name, Path(spec.file).stem, spec.adapter or "", spec.model or "", Path(spec.outputs or "").stem]
-    for place in places:
-        found = _STEP.findall(place)
-        if found:
-            return int(found[-1])
-    return None
+    return step_in([spec.name, Path(spec.file).stem, spec.adapter, spec.model, Path(spec.outputs or "").stem])

@@ -29,12 +29,24 @@ from evalkit.types.asking import (
     Usage,
     Verdict,
 )
+from evalkit.types.browsed import (
+    RunIndex,
+    StoredCandidate,
+    StoredJudge,
+    StoredModel,
+    StoredRun,
+    StoredSuite,
+    StoredSweep,
+    Trend,
+    TrendPoint,
+    Unreadable,
+)
 from evalkit.types.errors import EngineError, EvalkitError, InputError, RunError
 from evalkit.types.estimate import Estimate, Worst
 from evalkit.types.judged import Anchors, ExamRecord, ExamSlice, JudgeCost, JudgeResult, LengthControl
 from evalkit.types.noise import NoiseFloor, SuiteNoise
 from evalkit.types.planned import Expected, Plan, PlannedCost, PlannedGate, Remedy
-from evalkit.types.progress import Progress, Silent
+from evalkit.types.progress import Progress, Silent, Watching
 from evalkit.types.provenance import (
     FreshFrom,
     JudgeRecord,
@@ -144,6 +156,7 @@ __all__ = [
     "Request",
     "Role",
     "RunError",
+    "RunIndex",
     "Sampling",
     "Score",
     "Side",
@@ -151,6 +164,12 @@ __all__ = [
     "Slice",
     "Span",
     "Spending",
+    "StoredCandidate",
+    "StoredJudge",
+    "StoredModel",
+    "StoredRun",
+    "StoredSuite",
+    "StoredSweep",
     "Strength",
     "SuiteAtTestTime",
     "SMALLEST_SLICE",
@@ -163,10 +182,14 @@ __all__ = [
     "TaskResult",
     "Token",
     "TrainingFile",
+    "Trend",
+    "TrendPoint",
     "Unchanged",
+    "Unreadable",
     "Usage",
     "Verdict",
     "Votes",
+    "Watching",
     "Winner",
     "Worst",
 ]

@@ -1,9 +1,11 @@
 """The page in a real browser, from a folder, as a reader opens it."""
 
+import json
 import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from example_run import REASONING, Planned, make_run
@@ -147,14 +149,88 @@ def test_keys_walk_through_the_filter(report, open_page):
     assert all("gsm8k-1" in id_ for id_ in page.locator(".row .id").all_inner_texts())
 
 
-def test_walking_crosses_the_border_of_a_page(report, open_page):
+def test_of_a_long_list_only_what_is_near_the_screen_is_drawn(run, report, open_page):
+    page = open_page(report)
+    total = len(item_frame(run.table))
+    height = page.locator("#rows").evaluate("rows => rows.getBoundingClientRect().height")
+    assert total * 30 < height < total * 45  # as tall as all of them, at 33 pixels a row
+    assert rows(page).count() < total / 3
+    page.evaluate("scrollTo(0, document.querySelector('#rows').getBoundingClientRect().bottom + scrollY - 900)")
+    last = page.locator(f'li[aria-posinset="{total}"] .row')
+    sync_api.expect(last).to_be_visible()
+    assert rows(page).count() < total / 3
+    last.click()
+    sync_api.expect(page.locator(".detail")).to_be_visible()
+    page.keyboard.press("k")
+    assert page.locator("li:has(.detail)").get_attribute("aria-posinset") == str(total - 1)
+
+
+def test_a_link_to_an_item_far_down_shows_it(run, report, open_page):
+    item = item_frame(run.table).iloc[-1]
+    key = json.dumps([item["suite"], item["task"], item["id"]], separators=(",", ":"))
+    page = open_page(f"{report}#samples?open={quote(key)}")
+    opened = page.locator('.row[aria-expanded="true"]')
+    assert opened.locator(".id").inner_text() == item["id"]
+    assert 0 <= opened.evaluate("row => row.getBoundingClientRect().top") < 900
+
+
+def test_walking_crosses_the_border_of_a_chunk(report, open_page):
     page = open_page(report + "#samples?suite=gsm8k")
-    expect_rows(page, 50)
     rows(page).nth(49).click()
-    last = page.locator('.row[aria-expanded="true"] .id').inner_text()
+    sync_api.expect(page.locator(".detail")).to_be_visible()
     page.keyboard.press("j")
-    assert page.locator("#pages").inner_text().count("51 to 100") == 1
-    assert page.locator('.row[aria-expanded="true"] .id').inner_text() != last
+    assert page.locator("li:has(.detail)").get_attribute("aria-posinset") == "51"
+
+
+@pytest.mark.parametrize(("sort", "column", "first"), [("loss", "cell", "▼ regressed"), ("gain", "cell", "▲ fixed"), ("cause", "cause", "no answer found")])  # fmt: skip
+def test_items_are_sorted_and_the_address_says_by_what(report, open_page, sort, column, first):
+    page = open_page(report + "#samples?suite=gsm8k")
+    page.select_option("select[name=sort]", sort)
+    assert f"sort={sort}" in page.url
+    expected = "cut off at the token limit" if sort == "cause" else first
+    assert rows(page).first.locator(f".{column}").inner_text() == expected
+
+
+def test_judge_and_scores_can_be_held_against_each_other(run, report, open_page):
+    items = item_frame(run.table)
+    worse = (items["tuned"] < items["base"]) & (items["judge"] == "tuned")
+    better = (items["tuned"] > items["base"]) & (items["judge"] == "base")
+    page = open_page(report + "#samples?agree=split")
+    sync_api.expect(page.locator("#found")).to_contain_text(f"{(items['judge'] == 'split').sum()} of")
+    offered = page.locator("select[name=agree] option").evaluate_all("all => all.map(one => one.value)")
+    assert ("contradicts" in offered) == bool((worse | better).any())
+    page.select_option("select[name=agree]", "agrees")
+    sign = (items["tuned"] - items["base"]).map(
+        lambda value: "" if value != value else "tuned" if value > 0 else "base" if value < 0 else "tie"
+    )
+    same = (items["judge"] == sign) & items["judge"].isin(["base", "tuned", "tie"])
+    sync_api.expect(page.locator("#found")).to_contain_text(f"{same.sum()} of")
+
+
+def test_the_score_is_a_filter(run, report, open_page):
+    items = item_frame(run.table)
+    mine = items[(items["suite"] == "knowledge") & (items["tuned"] == 0)]
+    page = open_page(report + "#samples?suite=knowledge&score=zero")
+    sync_api.expect(page.locator("#found")).to_contain_text(f"{len(mine)} of")
+
+
+def test_a_command_is_copied_or_at_least_selected(report, open_page):
+    page = open_page(report + "#samples?suite=gsm8k&cell=regressed")
+    rows(page).first.click()
+    page.locator(".copy").last.click()
+    sync_api.expect(page.locator(".copy").last).to_have_text(re.compile("Copied|Selected"))
+
+
+def test_an_open_item_is_printed_and_the_list_is_not(report, open_page):
+    page = open_page(report + "#samples?suite=gsm8k&cell=regressed")
+    page.emulate_media(media="print")
+    assert not page.locator("#explorer").is_visible()
+    page.emulate_media(media="screen")
+    rows(page).first.click()
+    sync_api.expect(page.locator(".detail")).to_be_visible()
+    page.emulate_media(media="print")
+    assert page.locator(".detail .pair").is_visible() and not page.locator("#filters").is_visible()
+    assert page.locator(".row:visible").count() == 1
 
 
 def test_answers_out_of_form_and_items_in_training_data_are_filters(run, tmp_path, open_page):

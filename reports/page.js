@@ -1,0 +1,40 @@
+// @ts-check
+// What every page's script needs: packed blocks, elements that hold text and never markup, numbers.
+"use strict";
+
+/** @param {string} id @returns {any} */
+const byId = (id) => document.getElementById(id);
+
+/** A packed block: base64 of gzipped JSON. @param {string} id @returns {Promise<any>} */
+async function unpack(id) {
+  const bytes = Uint8Array.from(atob(byId(id).textContent.trim()), (c) => c.charCodeAt(0));
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+  return JSON.parse(await new Response(stream).text());
+}
+
+/** An element with text and children; never markup.
+ * @param {string} tag @param {string} className @param {(Node|string|null|undefined)[]} children @returns {HTMLElement} */
+function el(tag, className, ...children) {
+  const element = document.createElement(tag);
+  if (className) element.className = className;
+  for (const child of children) if (child !== null && child !== undefined) element.append(child);
+  return element;
+}
+
+/** Text whose invisible and direction-turning characters show as what they are. @param {string} text @returns {DocumentFragment} */
+function visible(text) {
+  const fragment = document.createDocumentFragment();
+  const odd = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
+  let from = 0;
+  for (const match of text.matchAll(odd)) {
+    fragment.append(text.slice(from, match.index));
+    const code = match[0].charCodeAt(0).toString(16).toUpperCase().padStart(4, "0");
+    fragment.append(el("span", "odd", `U+${code}`));
+    from = match.index + 1;
+  }
+  fragment.append(text.slice(from));
+  return fragment;
+}
+
+/** @param {number} n */
+const count = (n) => String(n).replace(/\B(?=(\d{3})+$)/g, "\u202f");
