@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import secrets
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from evalkit.backends.fingerprint import FileHashes
 from evalkit.cache import Journal, cache_folder
 from evalkit.comparison import compare_records
 from evalkit.config import (
+    ExecutorSpec,
     JudgeSpec,
     ModelSpec,
     PolicySpec,
@@ -26,7 +28,7 @@ from evalkit.contamination.arms import scan, training_files
 from evalkit.fidelity import fidelity_cautions, reasoning_cautions
 from evalkit.fresh import asked_in, held_back, left_out
 from evalkit.gate import decide
-from evalkit.importers import Imported
+from evalkit.importers import Imported, ImportedScores
 from evalkit.inputs import (
     Inputs,
     Terms,
@@ -45,30 +47,28 @@ from evalkit.looks import as_repeated, first_look, hope, in_stages, look_level, 
 from evalkit.noise import with_noise
 from evalkit.promising import promised
 from evalkit.provenance import hardware, versions
-from evalkit.records import read_table, samples_frame, verdicts_frame, with_incumbent, with_overlaps
+from evalkit.records import narrow_frame, samples_frame, verdicts_as_frame, verdicts_frame
 from evalkit.remembering import judge_records, merged, suite_records, with_jury, with_sampling
 from evalkit.report.files import read_manifest, write_run
 from evalkit.requests import draw, first_of_each_task
+from evalkit.samples import Samples
 from evalkit.schedule import Collected, Schedule
-from evalkit.scorers import UNSCORED
 from evalkit.scorers.code import check_programs
+from evalkit.texts import StoredTexts
 from evalkit.types import (
     ARMS,
-    IMPORTED,
     INCUMBENT,
     Anchors,
     Comparison,
     Decision,
     InputError,
-    JudgeRecord,
     Looked,
     Manifest,
-    ModelRecord,
+    Phase,
     Progress,
     RunError,
     Silent,
     SuiteRecord,
-    TaskRecord,
 )
 from evalkit.yamlfile import validate
 
@@ -82,18 +82,23 @@ class Run:
     manifest: Manifest
     comparison: Comparison
     decision: Decision
-    table: pa.Table
+    held: Samples
     folder: Path | None = None
+
+    @property
+    def table(self) -> pa.Table:
+        """The whole table in memory, texts and verdicts too. `held` reads the columns and rows that are wanted."""
+        return self.held.table()
 
     @property
     def samples(self) -> pd.DataFrame:
         """One row per (suite, task, id, arm, sample): prompt, text, extracted answer, gold, value, cause, failure."""
-        return samples_frame(self.table)
+        return samples_frame(self.held)
 
     @property
     def verdicts(self) -> pd.DataFrame:
         """One row per verdict: suite, task, id, judge, order, winner, reason."""
-        return verdicts_frame(self.table)
+        return verdicts_frame(self.held)
 
     @property
     def policy(self) -> PolicySpec:
@@ -104,7 +109,7 @@ class Run:
         """Write the six files into `folder`; return the path of report.html."""
         folder = Path(folder)
         same = self.folder is not None and folder.resolve() == self.folder.resolve()
-        return write_run(folder, self.comparison, self.decision, self.manifest, self.table, keep_samples=same)
+        return write_run(folder, self.comparison, self.decision, self.manifest, self.held, keep_samples=same)
 
 
 def compare(
@@ -123,6 +128,7 @@ def compare(
     sequential: bool = False,
     fresh_from: Sequence[str | Path] = (),
     aa: int | None = None,
+    executor: str | ExecutorSpec | None = None,
     progress: Progress | None = None,
 ) -> Comparison:
     """Run both models on the suites and compare them; `out` also writes the six files there.
@@ -133,6 +139,7 @@ def compare(
     engines allow it. incumbent: the model in use now, for gates and judges that are `against: incumbent`. aa: ask base so
     many items of each task a second time, to see how much of what changed is noise. sequential: look at the run as often as
     the policy says, and stop when it is decided. fresh_from: folders of stored runs or sweeps, whose items are left out.
+    executor: where engines stand: "local", "ray", a Ray cluster's address, or a whole `ExecutorSpec`.
     Raises InputError for anything wrong in the files before an engine starts. For the decision, see `run_comparison`.
     """
     run = run_comparison(
@@ -150,6 +157,7 @@ def compare(
         sequential=sequential,
         fresh_from=fresh_from,
         aa=aa,
+        executor=executor,
         progress=progress,
     )
     return run.comparison
@@ -172,6 +180,7 @@ def run_comparison(
     fresh_from: Sequence[str | Path] = (),
     hold_out: float = 0.0,
     aa: int | None = None,
+    executor: str | ExecutorSpec | None = None,
     progress: Progress | None = None,
     command: str = "",
 ) -> Run:
@@ -182,7 +191,7 @@ def run_comparison(
     progress = progress or Silent()
     progress.phase("reading suites and models")
     specs = {"base": model_spec(base), "tuned": model_spec(tuned)}
-    inputs = Inputs.read(specs["base"], suites, judge, policy)
+    inputs = Inputs.read(specs["base"], suites, judge, policy, executor)
     gated = over_incumbent(inputs.policy, {suite.name: Terms.of(suite) for suite in inputs.suites})
     check_incumbent(inputs.readers, incumbent, gated)
     check_again(specs["base"], aa)
@@ -201,7 +210,7 @@ def run_comparison(
         progress.note(caution)
     if out is not None:
         check_writable(Path(out))
-    schedule = Schedule(specs, inputs.readers, cache_folder(), inputs.graders)
+    schedule = Schedule(specs, inputs.readers, cache_folder(), inputs.graders, inputs.executor)
     items = draw(inputs.suites, seed=seed, limit=limit, without=without)
     graders = {one.name: one for one in inputs.graders.values()}.values()
 
@@ -215,7 +224,7 @@ def run_comparison(
 
     def whole(collected: Collected, looked: Looked | None, anchors: Mapping[str, Anchors | None] | None = None) -> Run:
         """What has come in so far as a run of its own; without anchors a look, of which only the decision is wanted."""
-        table = with_overlaps(collected.records.table(), scanned.shares)
+        held = collected.records.samples(scanned.shares)
         read_by = tuple(
             dataclasses.replace(record, anchors=(anchors or {}).get(record.name))
             for record in judge_records(inputs.readers, collected.models, collected.costs)
@@ -249,11 +258,16 @@ def run_comparison(
         said = (
             *cautions,
             *collected.cautions,
-            *fidelity_cautions(models, samples_frame(with_incumbent(table)), manifest.suites),
+            *fidelity_cautions(models, narrow_frame(held), manifest.suites, StoredTexts(held)),
             *reasoning_cautions(models, manifest.suites),
         )
         return _decide(
-            dataclasses.replace(manifest, cautions=said), inputs.policy, table, None, describe=anchors is not None
+            dataclasses.replace(manifest, cautions=said),
+            inputs.policy,
+            held,
+            None,
+            describe=anchors is not None,
+            noise=anchors is not None,
         )
 
     looked = first_look(inputs.policy.sequential, len(items)) if sequential else None
@@ -300,11 +314,14 @@ def run_comparison(
     for _, phases in anchors.values():
         collected.phases += [dataclasses.replace(one, name=f"{one.name}: stored pairs") for one in phases]
     progress.phase("comparing and deciding")
+    deciding = time.monotonic()
     if looked is not None and looked.stopped == "end":
         looked = dataclasses.replace(looked, look=looked.looks, asked=len(items))
     run = whole(collected, looked, {name: one for name, (one, _) in anchors.items()})
     if run.decision.outcome == "inconclusive":
         run = _with_cautions(run, promise)
+    phases = (*run.manifest.phases, Phase("deciding", time.monotonic() - deciding))
+    run = dataclasses.replace(run, manifest=dataclasses.replace(run.manifest, phases=phases))
     if out is not None:
         progress.phase("writing the report")
         run.write(out)
@@ -313,59 +330,50 @@ def run_comparison(
 
 
 def import_run(
-    imported: Imported,
+    imported: Imported | ImportedScores,
     *,
     policy: str | Path | PolicySpec | None = None,
     out: str | Path | None = None,
     command: str = "",
 ) -> Run:
-    """Decide what an importer brought, as if it had been run here; `out` also writes the six files there."""
+    """Decide what an importer brought, as if it had been run here; `out` also writes the six files there.
+
+    Raises InputError for a policy that names what the import does not hold.
+    """
     chosen = policy_spec(policy) if policy is not None else PolicySpec()
+    _check_terms(chosen, imported.suite_records)
+    check_incumbent((), None, over_incumbent(chosen, _terms(imported.suite_records)))
     if out is not None:
         check_writable(Path(out))
     began = datetime.datetime.now(datetime.UTC)
-
-    def model(name: str) -> ModelRecord:
-        return ModelRecord(name, IMPORTED, name, f"{imported.hash}-{name}", engine=IMPORTED)
-
-    task = TaskRecord(
-        imported.suite, "generate", UNSCORED, imported.items, imported.items, clustered=imported.clustered
-    )
+    samples = imported.records.samples()
+    models = {"base": imported.base_record, "tuned": imported.tuned_record}
     manifest = Manifest(
         schema=SCHEMA,
         run_id=f"{began:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}",
         created=began.isoformat(timespec="seconds"),
         command=command,
-        base=model(imported.base),
-        tuned=model(imported.tuned),
-        suites=(
-            SuiteRecord(
-                imported.suite, "target", imported.hash, (task,), source=imported.source, licence=imported.licence
-            ),
-        ),
-        judges=(
-            JudgeRecord(
-                imported.judge,
-                imported.judge_kind,
-                imported.hash,
-                model(imported.judge),
-                alpaca_eval=imported.alpaca_eval,
-            ),
-        ),
+        base=models["base"],
+        tuned=models["tuned"],
+        suites=imported.suite_records,
+        judges=imported.judge_records,
         policy=chosen.model_dump(mode="json"),
         versions=versions(),
         hardware=hardware(),
-        cautions=imported.cautions,
+        cautions=(*imported.cautions, *fidelity_cautions(models, samples_frame(samples), imported.suite_records)),
     )
-    run = _decide(manifest, chosen, imported.records.table(), None)
+    run = _decide(manifest, chosen, samples, None)
     if out is not None:
         run.write(out)
         run = dataclasses.replace(run, folder=Path(out))
     return run
 
 
-def load(folder: str | Path, *, policy: str | Path | PolicySpec | None = None) -> Run:
-    """Read a stored run and decide it, under its own policy or another. Raises RunError, InputError."""
+def load(folder: str | Path, *, policy: str | Path | PolicySpec | None = None, describe: bool = True) -> Run:
+    """Read a stored run and decide it, under its own policy or another. Raises RunError, InputError.
+
+    describe: also compute what no gate reads, drift and test-time compute; without it no text of a decided run is read.
+    """
     folder = Path(folder)
     if not folder.is_dir():
         raise RunError(f"{folder}: no such folder; give the folder that `evalkit compare --out` wrote")
@@ -379,9 +387,9 @@ def load(folder: str | Path, *, policy: str | Path | PolicySpec | None = None) -
         chosen = with_pools(chosen, manifest.pools)
         _check_terms(chosen, standing(manifest.suites, manifest.graders, chosen))
         manifest = dataclasses.replace(manifest, policy=chosen.model_dump(mode="json"))
-    table = read_table(folder / "samples.parquet")
-    _check_answered(folder, over_incumbent(chosen, _terms(manifest.suites)), table)
-    return _decide(manifest, chosen, table, folder)
+    held = Samples.stored(folder / "samples.parquet")
+    _check_answered(folder, over_incumbent(chosen, _terms(manifest.suites)), held)
+    return _decide(manifest, chosen, held, folder, describe=describe)
 
 
 def with_labels(run: Run, files: Sequence[Path], judge: str | None = None) -> Run:
@@ -406,7 +414,7 @@ def with_labels(run: Run, files: Sequence[Path], judge: str | None = None) -> Ru
         for record in run.manifest.judges
     )
     manifest = dataclasses.replace(run.manifest, judges=records, cautions=tuple(dict.fromkeys(cautions)))
-    return _decide(manifest, run.policy, run.table, run.folder)
+    return _decide(manifest, run.policy, run.held, run.folder)
 
 
 def run_one(
@@ -416,11 +424,14 @@ def run_one(
     ids: Sequence[str] = (),
     limit: int | None = None,
     seed: int = 0,
+    executor: str | ExecutorSpec | None = None,
     progress: Progress | None = None,
 ) -> pd.DataFrame:
-    """Ask one model alone; its samples as a frame. ids: only these items. Raises InputError for an id no suite has."""
+    """Ask one model alone; its samples as a frame. ids: only these items. executor: as of `compare`. Raises InputError for an id no suite has."""
     spec = model_spec(model)
-    inputs = Inputs.read(spec, suites, "none", PolicySpec())  # a policy may name suites that are not asked here
+    inputs = Inputs.read(
+        spec, suites, "none", PolicySpec(), executor
+    )  # a policy may name suites that are not asked here
     items = draw(inputs.suites, seed=seed, limit=limit)
     if ids:
         known = {item.example.id for item in items}
@@ -431,10 +442,10 @@ def run_one(
     progress = progress or Silent()
     for caution in check_programs(inputs.suites):
         progress.note(caution)
-    schedule = Schedule({"base": spec}, (), cache_folder(), inputs.graders)
+    schedule = Schedule({"base": spec}, (), cache_folder(), inputs.graders, inputs.executor)
     with Journal(cache_folder() / "journal.sqlite") as journal:
         collected = schedule.collect(inputs.suites, items, journal, progress)
-    return samples_frame(collected.records.table())
+    return samples_frame(collected.records.samples())
 
 
 def check_writable(folder: Path) -> None:
@@ -456,9 +467,9 @@ def _check_terms(policy: PolicySpec, suites: Sequence[SuiteRecord]) -> None:
     check_policy(policy, _terms(suites))
 
 
-def _check_answered(folder: Path, gated: Mapping[str, str], table: pa.Table) -> None:
+def _check_answered(folder: Path, gated: Mapping[str, str], held: Samples) -> None:
     """A stored run holds the incumbent's answers to what a policy now holds against it. Raises RunError."""
-    samples = samples_frame(table.select(["suite", "task", "id", "arm", "verdicts"])) if gated else pd.DataFrame()
+    samples = samples_frame(held, ["suite", "task", "id", "arm"]) if gated else pd.DataFrame()
     for suite, says in gated.items():
         mine = samples.loc[samples["suite"] == suite, :]
         by_arm = {
@@ -467,26 +478,32 @@ def _check_answered(folder: Path, gated: Mapping[str, str], table: pa.Table) -> 
         }
         asked, lacking = len(by_arm["tuned"]), len(by_arm["tuned"] - by_arm[INCUMBENT])
         if lacking:
-            held = (
+            answers = (
                 f"its answers to {asked - lacking} of {asked} items"
                 if asked > lacking
                 else "none of its answers to them"
             )
             raise RunError(
-                f"{folder}: {says}: incumbent, and of the items of suite {suite!r} this run holds {held}; compare again "
+                f"{folder}: {says}: incumbent, and of the items of suite {suite!r} this run holds {answers}; compare again "
                 "with this policy and --incumbent"
             )
 
 
 def _decide(
-    manifest: Manifest, policy: PolicySpec, table: pa.Table, folder: Path | None, *, describe: bool = True
+    manifest: Manifest,
+    policy: PolicySpec,
+    held: Samples,
+    folder: Path | None,
+    *,
+    describe: bool = True,
+    noise: bool = True,
 ) -> Run:
     manifest = dataclasses.replace(manifest, suites=standing(manifest.suites, manifest.graders, policy))
     looked = manifest.sequential
-    samples = samples_frame(table)
+    samples, texts = narrow_frame(held), StoredTexts(held)
     comparison = compare_records(
         samples,
-        verdicts_frame(table),
+        verdicts_frame(held, reasons=False) if manifest.judges else verdicts_as_frame(()),
         manifest,
         level=policy.level if looked is None else look_level(policy.level, looked),
         pools=policy.pools,
@@ -495,12 +512,13 @@ def _decide(
         over_incumbent=over_incumbent(policy, _terms(manifest.suites)),
         relative=policy.retain.relative,
         describe=describe,
+        texts=texts,
     )
     decision = decide(comparison, policy)
     if looked is not None:
         comparison, decision = as_repeated(comparison, decision, policy.level, looked)
-    comparison = with_noise(comparison, samples, manifest) if describe else comparison
-    return Run(manifest, comparison, decision, table, folder)
+    comparison = with_noise(comparison, samples, manifest, texts) if noise else comparison
+    return Run(manifest, comparison, decision, held, folder)
 
 
 def _with_cautions(run: Run, cautions: tuple[str, ...]) -> Run:

@@ -11,9 +11,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from evalkit import cli_import, cli_init, cli_labels, cli_plan, cli_rank, cli_suites, cli_sweep, cli_view
+from evalkit import (
+    cli_doctor,
+    cli_export,
+    cli_import,
+    cli_init,
+    cli_labels,
+    cli_plan,
+    cli_rank,
+    cli_suites,
+    cli_sweep,
+    cli_view,
+)
 from evalkit.cli_options import (
     Base,
+    Executor,
     Incumbent,
     Json,
     Judge,
@@ -128,6 +140,7 @@ def compare(
             "answers and marks differ between two runs of one model stands beside what TUNED changed. It gates nothing.",
         ),
     ] = None,
+    executor: Executor = None,
     allow_unsandboxed_code: Unsandboxed = False,
     json: Json = False,
 ) -> None:
@@ -157,6 +170,7 @@ def compare(
             sequential=sequential,
             fresh_from=fresh_from or (),
             aa=aa,
+            executor=executor,
             progress=progress,
             command=shlex.join(["evalkit", *sys.argv[1:]]),
         )
@@ -179,7 +193,7 @@ def gate(
     """
     from evalkit.api import load
 
-    decided = load(run, policy=policy)
+    decided = load(run, policy=policy, describe=json or out is not None)
     report = decided.write(out) if out else None
     _tell(decided, report, json=json)
 
@@ -190,11 +204,17 @@ def report(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="DIR", help="Where to write. Default: into RUN itself.")
     ] = None,
+    json: Json = False,
 ) -> None:
     """Render the report of a stored run again; no model runs, nothing is decided anew."""
     from evalkit.api import load
 
-    typer.echo(load(run).write(out or run))
+    loaded = load(run)
+    written = loaded.write(out or run)
+    if json:
+        _tell_json(loaded)
+    else:
+        typer.echo(written)
 
 
 @app.command()
@@ -206,6 +226,7 @@ def run(
     ] = None,
     limit: Limit = None,
     seed: Seed = 0,
+    executor: Executor = None,
     allow_unsandboxed_code: Unsandboxed = False,
     json: Json = False,
 ) -> None:
@@ -216,7 +237,9 @@ def run(
 
     waive_sandbox(allow_unsandboxed_code)
     with resumable(), LiveProgress() as progress:
-        samples = run_one(model, suites=suite, ids=id_ or (), limit=limit, seed=seed, progress=progress)
+        samples = run_one(
+            model, suites=suite, ids=id_ or (), limit=limit, seed=seed, executor=executor, progress=progress
+        )
     if json:
         typer.echo(samples.to_json(orient="records", force_ascii=False))
     elif id_:
@@ -228,10 +251,12 @@ def run(
 app.add_typer(cli_suites.app, name="suites")
 app.add_typer(cli_labels.app, name="judge")
 app.add_typer(cli_import.app, name="import")
+app.command("export")(cli_export.export)
 app.command()(cli_plan.plan)
 app.command()(cli_rank.rank)
 app.command(epilog=cli_sweep.EPILOG)(cli_sweep.sweep)
 app.command()(cli_init.init)
+app.command()(cli_doctor.doctor)
 app.command()(cli_view.view)
 
 
@@ -253,14 +278,19 @@ def _new_folder(base: Path, tuned: Path) -> Path:
 def _tell(run: Run, report: Path | None, *, json: bool) -> None:
     """Print the outcome and exit with its code."""
     if json:
-        from evalkit.report.summary import summary_json
-
-        typer.echo(summary_json(run.comparison, run.decision, run.manifest))
+        _tell_json(run)
     else:
         from evalkit.report.console import print_summary
 
         print_summary(run.comparison, run.decision, run.manifest, report)
     raise typer.Exit(exit_code(run))
+
+
+def _tell_json(run: Run) -> None:
+    """summary.json on stdout, and nothing else there."""
+    from evalkit.report.summary import summary_json
+
+    typer.echo(summary_json(run.comparison, run.decision, run.manifest), nl=False)
 
 
 def exit_code(run: Run) -> int:
@@ -274,7 +304,8 @@ def exit_code(run: Run) -> int:
 
 def main() -> None:
     """Entry point: user errors without a traceback, bugs with theirs."""
-    sys.exit(_guarded(app))
+    # The name under which shells complete it, however it was started.
+    sys.exit(_guarded(lambda: app(prog_name="evalkit")))
 
 
 def _guarded(act: Callable[..., Any]) -> int:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from evalkit.cli_judge import app
+from evalkit.cli_options import Json
 
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a finished run with a judge.")]
 Judge = Annotated[
@@ -32,6 +33,7 @@ def label_next(
     ] = None,
     judge: Judge = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the draw; the same for all its files.")] = 0,
+    json: Json = False,
 ) -> None:
     """Draw N pairs of RUN for people to label, with known probabilities.
 
@@ -50,6 +52,11 @@ def label_next(
     rows = [row for path in earlier or () for row in read_rows(path)]
     against = next(record.against for record in stored.manifest.judges if record.name == drawn.judge)
     out.write_text(to_label(drawn, stored.samples, n, rows, against), encoding="utf-8", newline="")
+    if json:
+        import json as json_
+
+        typer.echo(json_.dumps({"file": str(out), "pairs": n, "judge": drawn.judge, "seed": seed}))
+        return
     typer.echo(f"{out}: {n} pairs to label: write first, second or tie into the column `label`")
 
 

@@ -3,10 +3,24 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+
+def _built_in(kind: str) -> Callable[[str], list[str]]:
+    """Completes built-in names; where none begins so, shells complete file names. Reads folders and imports nothing."""
+
+    def names(incomplete: str) -> list[str]:
+        package = Path(__file__).resolve().parent
+        folders = (package / "_builtin" / kind, package.parent / kind)
+        found = {path.stem for folder in folders for path in folder.glob("*.yaml")}
+        return sorted(name for name in found if name.startswith(incomplete))
+
+    return names
+
 
 Base = Annotated[Path, typer.Argument(metavar="BASE", help="The model file (YAML) of the base.")]
 Tuned = Annotated[Path, typer.Argument(metavar="TUNED", help="The model file (YAML) of the tuned candidate.")]
@@ -16,6 +30,7 @@ Judge = Annotated[
         "--judge",
         "-j",
         metavar="NAME|PATH",
+        autocompletion=_built_in("judges"),
         help="Who compares the answers: a built-in judge (see: evalkit judges), a YAML file, or `none`. Advisory "
         "until it has passed an exam.",
     ),
@@ -35,6 +50,7 @@ Suites = Annotated[
         "--suite",
         "-s",
         metavar="NAME|PATH",
+        autocompletion=_built_in("suites"),
         help="What to ask: a built-in suite (see: evalkit suites) or a YAML file. Repeat for several. "
         "Default: the evalkit.yaml beside BASE, else `quick`.",
     ),
@@ -51,6 +67,16 @@ Policy = Annotated[
 Limit = Annotated[
     int | None,
     typer.Option("--limit", "-n", min=1, metavar="N", help="Only a seeded random sample of N items of each task."),
+]
+Executor = Annotated[
+    str | None,
+    typer.Option(
+        "--executor",
+        metavar="local|ray|ADDRESS",
+        help="Where engines stand: `local` is this process; `ray` the cluster that RAY_ADDRESS names or that runs on this machine "
+        "(else one is started on it); HOST:PORT or ray://HOST:PORT that one. Replicas, shards and more: `executor` in the "
+        "evalkit.yaml beside BASE.",
+    ),
 ]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of the order in which items are drawn.")]
 Unsandboxed = Annotated[

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from evalkit.cli_options import Base, Incumbent, Judge, Limit, Policy, Suites, Unsandboxed, waive_sandbox
+from evalkit.cli_options import Base, Executor, Incumbent, Judge, Limit, Policy, Suites, Unsandboxed, waive_sandbox
 from evalkit.interrupted import resumable
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ def sweep(
             "every candidate.",
         ),
     ] = False,
+    executor: Executor = None,
     allow_unsandboxed_code: Unsandboxed = False,
     json: Annotated[bool, typer.Option("--json", help="Print sweep.json to stdout instead of a table.")] = False,
 ) -> None:
@@ -98,6 +99,7 @@ def sweep(
             seed=seed,
             hold_out=hold_out,
             probes=probes,
+            executor=executor,
             progress=progress,
         )
         report = write_sweep(folder, swept)

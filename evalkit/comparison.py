@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from evalkit.columns import is_in
 from evalkit.drift import measure_drift
 from evalkit.judging import examined_result, jury_verdicts
 from evalkit.pairing import PairedScores, join, pair, scored
@@ -29,6 +30,7 @@ from evalkit.statistics import (
     widened_difference,
     worst_of,
 )
+from evalkit.texts import Texts
 from evalkit.thinking import at_test_time
 from evalkit.types import (
     ARMS,
@@ -61,6 +63,7 @@ def compare_records(
     describe: bool = True,
     over_incumbent: Collection[str] = (),
     relative: float | None = None,
+    texts: Texts | None = None,
 ) -> Comparison:
     """Every number of the report that does not depend on the policy's verdicts.
 
@@ -70,9 +73,12 @@ def compare_records(
     describe: also what no gate reads: drift, and test-time compute.
     over_incumbent: the suites of which any gate is held against the incumbent; its answers are among `samples`.
     relative: the share of base's score that a retain suite may lose, where the policy says so.
+    texts: of samples that do not hold them themselves, as `records.narrow_frame` gives them.
     Raises InputError when a pool names a suite that the run has not.
     """
-    everything, samples = samples, samples.loc[samples["arm"].isin(ARMS), :]
+    everything = samples
+    of_both = is_in(samples["arm"], ARMS)
+    samples = samples if of_both.all() else samples.loc[of_both, :]
     paired = pair(samples, manifest.suites)
     checked = bool(manifest.train_data)
     suites = with_flags(
@@ -99,13 +105,14 @@ def compare_records(
             min_agreement=min_agreement,
             max_unscored=max_unscored,
             seed=manifest.seed,
+            characters=texts.characters if texts is not None else None,
         )
         for judge in manifest.judges
     )
     failures = (
         samples.loc[samples["failure"].notna() & (samples["suite"] != PROBES), "failure"].astype(str).value_counts()
     )
-    over = _over_incumbent(everything, verdicts, manifest, over_incumbent, level, pools or {}, relative)
+    over = _over_incumbent(everything, verdicts, manifest, over_incumbent, level, pools or {}, relative, texts)
     return Comparison(
         base=manifest.base.name,
         tuned=manifest.tuned.name,
@@ -125,11 +132,11 @@ def compare_records(
             *_saturated(suites),
             *(over.cautions if over else ()),
         ),
-        test_time=at_test_time(samples, manifest, level=level) if describe else (),
-        drift=measure_drift(samples, manifest.suites, level=level, seed=manifest.seed) if describe else (),
+        test_time=at_test_time(samples, manifest, level=level, texts=texts) if describe else (),
+        drift=measure_drift(samples, manifest.suites, level=level, seed=manifest.seed, texts=texts) if describe else (),
         worst_tax=_worst(suites, level),
         losses_found=_losses_found(suites, paired, manifest, level),
-        unchanged=unchanged(samples, manifest),
+        unchanged=unchanged(samples, manifest, texts),
         against_incumbent=over,
     )
 
@@ -142,6 +149,7 @@ def _over_incumbent(
     level: float,
     pools: Mapping[str, Sequence[str]],
     relative: float | None,
+    texts: Texts | None,
 ) -> Comparison | None:
     """Tuned against the incumbent on these suites, by the very same functions.
 
@@ -161,7 +169,9 @@ def _over_incumbent(
         suites=tuple(_sampled(record, mine) for record in manifest.suites if record.name in suites),
     )
     pools = {name: members for name, members in pools.items() if set(members) <= set(suites)}
-    found = compare_records(mine, verdicts, asked, level=level, pools=pools, describe=False, relative=relative)
+    found = compare_records(
+        mine, verdicts, asked, level=level, pools=pools, describe=False, relative=relative, texts=texts
+    )
     whole = {
         role: {one.name for one in manifest.suites if one.role == role} <= set(suites) for role in ("retain", "target")
     }

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from evalkit.columns import is_, matched, places
 from evalkit.records import seen_as
+from evalkit.texts import Texts, texts_of
 from evalkit.types import INCUMBENT, PROBES, ModelRecord, SuiteRecord, TaskRecord
 
 _PLACE = ("suite", "task", "id", "sample")
@@ -26,18 +28,24 @@ _SAME_FOR_BOTH = {
 
 
 def fidelity_cautions(
-    models: Mapping[str, ModelRecord], samples: pd.DataFrame, suites: Sequence[SuiteRecord] = ()
+    models: Mapping[str, ModelRecord],
+    samples: pd.DataFrame,
+    suites: Sequence[SuiteRecord] = (),
+    texts: Texts | None = None,
 ) -> tuple[str, ...]:
     """What stands between the arms besides their weights, in words. `models` by arm; `samples` as stored.
+
+    texts: of a frame that does not hold them itself.
 
     suites: which tasks go on over several turns. There a prompt holds the model's own earlier answers, and is not compared.
     An incumbent among the models, where gates hold tuned against it, is held against tuned in the same way.
     """
     talks = {(suite.name, task.name) for suite in suites for task in suite.tasks if task.turns > 1}
-    found = tuple(_cautions(models["base"], models["tuned"], samples, talks))
+    texts = texts_of(samples, texts)
+    found = tuple(_cautions(models["base"], models["tuned"], samples, texts, talks))
     if INCUMBENT in models:
         mine = seen_as(samples, INCUMBENT, "tuned")
-        found += tuple(_cautions(models[INCUMBENT], models["tuned"], mine, talks, base=INCUMBENT))
+        found += tuple(_cautions(models[INCUMBENT], models["tuned"], mine, texts, talks, base=INCUMBENT))
     return found
 
 
@@ -100,6 +108,7 @@ def _cautions(
     first: ModelRecord,
     tuned: ModelRecord,
     samples: pd.DataFrame,
+    texts: Texts,
     talks: Collection[tuple[str, str]],
     base: str = "base",
 ) -> Iterator[str]:
@@ -112,15 +121,17 @@ def _cautions(
             shown = field not in ("template_hash", "tokenizer_fingerprint", "engine_options", "sampling")
             values = f": {base} {one}, tuned {other}" if shown else ""
             yield f"{both} differ in {words}{values}"
-    answers: dict[tuple[object, ...], dict[str, dict[Any, Any]]] = {}
-    columns = [*_PLACE, "arm", "prompt", "failure"]
-    for row in samples.loc[samples["suite"] != PROBES, columns].to_dict("records"):
-        if not isinstance(row["failure"], str):
-            answers.setdefault(tuple(row[name] for name in _PLACE), {})[row["arm"]] = row
-    pairs = [(sides["base"], sides["tuned"]) for sides in answers.values() if len(sides) == 2]
-    if not pairs:
+    mine = samples.loc[(samples["failure"].isna() & (samples["suite"] != PROBES)).to_numpy(), [*_PLACE, "arm"]]
+    place = places(mine, _PLACE)
+    rows = [np.flatnonzero(is_(mine["arm"], arm)) for arm in ("base", "tuned")]
+    one, other = matched(place[rows[0]], place[rows[1]])
+    if not one.size or recorded:
         return
-    asked = [pair for pair in pairs if (pair[0]["suite"], pair[0]["task"]) not in talks]
-    differing = sum(one["prompt"] != other["prompt"] for one, other in asked)
-    if differing and not recorded:
-        yield f"the rendered prompts of {base} and tuned differ on {differing} of {len(asked)} samples"
+    pairs = mine.iloc[rows[0][one]]
+    asked = np.ones(len(pairs), dtype=bool)
+    for suite, task in talks:
+        asked &= ~(is_(pairs["suite"], suite) & is_(pairs["task"], task))
+    labels = mine.index.to_numpy()
+    differing = texts.differ("prompt", labels[rows[0][one][asked]], labels[rows[1][other][asked]])
+    if differing.any():
+        yield f"the rendered prompts of {base} and tuned differ on {int(differing.sum())} of {differing.size} samples"

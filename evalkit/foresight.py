@@ -15,7 +15,7 @@ from evalkit.inputs import Inputs, Terms, check_incumbent, model_spec, over_incu
 from evalkit.looks import last_level
 from evalkit.planning import Design, design_of, expectations, expected_of_run, looked_at, plan
 from evalkit.promising import judges_that_decide
-from evalkit.records import samples_frame
+from evalkit.records import narrow_frame, samples_frame
 from evalkit.remembering import suite_records
 from evalkit.requests import Item, draw, requests_for
 from evalkit.schedule import Collected, Schedule, thinking_budget
@@ -62,7 +62,7 @@ def plan_comparison(
         specs["incumbent"] = model_spec(incumbent)
     observed = _observed(pilot)
     items = draw(inputs.suites, seed=seed, limit=limit)
-    schedule = Schedule(specs, inputs.readers, cache_folder(), inputs.graders)
+    schedule = Schedule(specs, inputs.readers, cache_folder(), inputs.graders, inputs.executor)
     records = suite_records(inputs, items, specs, schedule.models)
     design = design_of(records, items, judges_that_decide(inputs, items, schedule.models))
     expected = expectations(
@@ -87,8 +87,8 @@ def plan_comparison(
 def _observed(pilot: str | Path | None) -> dict[str, Expected]:
     if pilot is None:
         return {}
-    run: Run = load(pilot)
-    observed = expected_of_run(run.samples, run.manifest, Path(pilot).name)
+    run: Run = load(pilot, describe=False)
+    observed = expected_of_run(narrow_frame(run.held), run.manifest, Path(pilot).name)
     if not observed:
         raise InputError(f"--pilot: {pilot}: no suite of it has 20 items scored on both sides; leave it out")
     return observed

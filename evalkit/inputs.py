@@ -9,12 +9,15 @@ from pathlib import Path
 from evalkit.catalog import find_judge, load_plugins
 from evalkit.composed import Chosen, choose
 from evalkit.config import (
+    LOCAL,
+    ExecutorSpec,
     JudgeSpec,
     ModelSpec,
     PolicySpec,
     ProbesSpec,
     ProjectSpec,
     SuiteSpec,
+    executor_fields,
     read_model,
     read_policy,
     read_project,
@@ -23,6 +26,7 @@ from evalkit.judging import check_judge
 from evalkit.scorers import UNSCORED, check_golds, marking
 from evalkit.tasks import Suite, load_suite
 from evalkit.types import ARMS, INCUMBENT, PROBES, Against, InputError, JudgeRecord, Role, SuiteRecord
+from evalkit.yamlfile import validate
 
 DEFAULT_SUITE = "quick"
 _TAKEN = (*ARMS, INCUMBENT)
@@ -46,6 +50,7 @@ class Inputs:
     graders: Graders
     readers: tuple[JudgeSpec, ...] = ()
     pools: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    executor: ExecutorSpec = LOCAL
 
     @property
     def unread(self) -> tuple[str, ...]:
@@ -67,12 +72,14 @@ class Inputs:
         suites: Sequence[str | SuiteSpec] | None,
         judge: str | JudgeSpec | None,
         policy: str | Path | PolicySpec | None,
+        executor: str | ExecutorSpec | None = None,
     ) -> Inputs:
         """Read and check it all; what is None comes from the `evalkit.yaml` beside the model, else is the default.
 
         Raises InputError naming file and field of whatever is wrong.
         """
         project = _project(beside.folder)
+        where = executor_spec(executor, project.executor)
         chosen = _chosen(project, suites)
         loaded = _load(chosen)
         written = policy_spec(policy) if policy is not None else _project_policy(project)
@@ -85,7 +92,23 @@ class Inputs:
                 raise InputError(
                     f"{one.file or one.name}: name: a grader of this run is called so too; rename one of them"
                 )
-        return cls(loaded, reader, applied, project.probes, graders, readers, chosen.pools)
+        return cls(loaded, reader, applied, project.probes, graders, readers, chosen.pools, where)
+
+
+def named(
+    folder: str,
+    suites: Sequence[str | SuiteSpec] | None,
+    judge: str | JudgeSpec | None,
+    policy: str | Path | PolicySpec | None,
+) -> tuple[Chosen, JudgeSpec | None, PolicySpec]:
+    """The suites, judge and policy that a run would use whose base's file is in `folder`. No row of data is read.
+
+    Raises InputError.
+    """
+    project = read_project(folder) if folder else ProjectSpec()
+    chosen = _chosen(project, suites)
+    written = policy_spec(policy) if policy is not None else _project_policy(project)
+    return chosen, _judge(project, judge), with_pools(written, chosen.pools)
 
 
 def read_suite_by_name(name: str, beside: str = ".") -> tuple[Suite, ...]:
@@ -245,6 +268,19 @@ def check_again(base: ModelSpec, aa: int | None) -> None:
             f"{base.file or base.name}: backend: replay: --aa asks base the same questions again, and recorded answers would only "
             "be read again; leave --aa out, or compare with the model itself"
         )
+
+
+def executor_spec(executor: str | ExecutorSpec | None, project: ExecutorSpec) -> ExecutorSpec:
+    """Where engines stand: as given, by a word that leaves what the project file says of Ray as it is. Raises InputError."""
+    if executor is None or isinstance(executor, ExecutorSpec):
+        return executor or project
+    try:
+        stated = validate(ExecutorSpec, executor_fields(executor))
+    except ValueError as error:
+        raise InputError(f"--executor: {executor!r}: {error}") from None
+    if stated.kind != project.kind:
+        return stated
+    return project.model_copy(update={"address": stated.address}) if stated.address else project
 
 
 def policy_spec(policy: str | Path | PolicySpec) -> PolicySpec:

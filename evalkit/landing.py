@@ -12,12 +12,13 @@ from dataclasses import dataclass, field, replace
 from evalkit.config import JudgeSpec, ModelSpec
 from evalkit.judging import AnswerReader
 from evalkit.judging.grading import METRIC
-from evalkit.pairs import JudgedPairs, place_of
+from evalkit.pairs import JudgedPairs
 from evalkit.records import Records
-from evalkit.requests import Item, complete_sampling, next_turn
+from evalkit.requests import Item, ItemIndex, complete_sampling
 from evalkit.scorers import is_slow, score_samples
 from evalkit.scorers.reasoning import cut_at_stops, split_reasoning
-from evalkit.types import AGAIN, Completion, Failure, Phase, Prepared, Request, Score
+from evalkit.turns import Turns
+from evalkit.types import AGAIN, Completion, Failure, Phase, Prepared, Request, Score, Watching
 
 _Place = tuple[str, str, str]
 """Suite, task and id of an item."""
@@ -47,7 +48,9 @@ class Landing:
         judged: Sequence[JudgedPairs],
         records: Records,
         graders: Mapping[tuple[str, str], JudgeSpec] | None = None,
+        watching: Watching | None = None,
     ) -> None:
+        self._watching = watching
         self._specs = specs
         self._judged = judged
         self._graders = graders or {}
@@ -55,12 +58,11 @@ class Landing:
         self._readers: dict[str, AnswerReader] = {}
         self._graded: dict[Request, tuple[Item, str, _Row]] = {}
         self._records = records
-        self._items = {place_of(item): item for item in items}
+        self._items = ItemIndex(items)
         self._open: dict[tuple[_Place, str, int], _Answered] = {}
-        self._earlier: dict[tuple[_Place, str, int], list[str]] = {}
-        self._next_turns: dict[str, deque[Request]] = {model: deque() for model in specs}
+        self._turns = Turns()
         self._threads: ThreadPoolExecutor | None = None
-        self._marking: list[tuple[Future[list[Score]], Item, str, list[_Row]]] = []
+        self._marking: deque[tuple[Future[list[Score]], Item, str, list[_Row]]] = deque()
 
     # --- answers ---
 
@@ -77,11 +79,10 @@ class Landing:
             completion = split_reasoning(completion, model.reasoning, prepared)
             stops = complete_sampling(model.sampling, item.task.sampling).stop
             completion = cut_at_stops(completion, stops) if completion.failure is None else completion
-        if item.example.follow_ups:
-            whole = self._after_turn(item, (place, arm, request.sample), request, completion)
-            if whole is None:
-                return
-            completion = whole
+        whole = self._turns.take(item, request, completion)
+        if whole is None:
+            return
+        completion = whole
         together = item.task.marker is not None
         key = (place, arm, -1 if together else request.sample)
         answered = self._open.setdefault(key, _Answered())
@@ -95,36 +96,22 @@ class Landing:
 
     def follow_ups(self, models: Iterable[str]) -> Iterator[Request]:
         """The next turns of what these models answered, if they were not asked yet."""
-        for model in models:
-            while self._next_turns[model]:
-                yield self._next_turns[model].popleft()
+        return self._turns.follow_ups(models)
 
     def settle(self, name: str) -> list[Phase]:
         """Wait for what is being marked beside the engine. Raises what marking raised."""
         if not self._marking:
             return []
         began, count = time.monotonic(), len(self._marking)
-        for future, item, arm, rows in self._marking:
+        while self._marking:
+            future, item, arm, rows = self._marking.popleft()
             self._record(item, arm, rows, future.result())
-        self._marking = []
         return [Phase(f"{name}: running programs after the last answer", time.monotonic() - began, count)]
 
     def close(self) -> None:
         """End the threads; what they have not begun is dropped."""
         if self._threads is not None:
             self._threads.shutdown(cancel_futures=True)
-
-    def _after_turn(
-        self, item: Item, key: tuple[_Place, str, int], request: Request, completion: Completion
-    ) -> Completion | None:
-        """The completion of the last turn with the earlier ones, or None where another turn is to be asked first."""
-        earlier = self._earlier.setdefault(key, [])
-        if completion.failure is None and request.turn < len(item.example.follow_ups):
-            earlier.append(completion.text)
-            self._next_turns[request.model].append(next_turn(item, request, earlier))
-            return None
-        del self._earlier[key]
-        return replace(completion, earlier=tuple(earlier))
 
     def _expected(self, item: Item, model: str, *, together: bool) -> int:
         parts = len(item.task.questions(item.example))
@@ -148,10 +135,15 @@ class Landing:
             self._threads = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="marking")
         future = self._threads.submit(score_samples, item.task, item.example, completions)
         self._marking.append((future, item, arm, rows))
+        while self._marking[0][0].done() and len(self._marking) > 1:
+            future, item, arm, rows = self._marking.popleft()
+            self._record(item, arm, rows, future.result())
 
     def _record(self, item: Item, arm: str, rows: Sequence[_Row], scores: Sequence[Score]) -> None:
         for (sample, completion, prepared), mark in zip(rows, scores, strict=True):
             self._records.add(item.task.suite, item.task.name, arm, sample, item.example, completion, mark, prepared)
+            if self._watching is not None:
+                self._watching.scored(item.task.suite, (item.task.name, item.example.id, sample), arm, mark.value)
 
     # --- grades ---
 

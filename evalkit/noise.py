@@ -10,10 +10,12 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from evalkit.columns import is_
 from evalkit.comparison import compare_records
 from evalkit.pairing import PairedScores, join, pair, scored
 from evalkit.records import seen_as, verdicts_as_frame
 from evalkit.statistics import clopper_pearson, repeat_noise, widened_difference
+from evalkit.texts import Texts
 from evalkit.types import (
     AGAIN,
     ARMS,
@@ -26,29 +28,36 @@ from evalkit.types import (
 )
 
 _ITEM = ["suite", "task", "id"]
+_ANSWER = ["text", "reasoning", "logprobs"]
 _SAME = 1e-12  # marks closer than this are one mark, rounded in two ways
 _ENOUGH = 5  # answers that were sampled and yet came twice the same, from which on that is no luck
 
 
-def with_noise(comparison: Comparison, samples: pd.DataFrame, manifest: Manifest) -> Comparison:
+def with_noise(
+    comparison: Comparison, samples: pd.DataFrame, manifest: Manifest, texts: Texts | None = None
+) -> Comparison:
     """The comparison with what base's second run shows; the very same where there was none.
 
-    samples: of all arms, as `records.samples_frame` gives them.
+    samples: of all arms, as `records.samples_frame` gives them. texts: of a frame that does not hold them itself.
     """
-    noise = _noise(comparison, samples, manifest)
+    noise = _noise(comparison, samples, manifest, texts)
     if noise is None:
         return comparison
     return replace(comparison, noise=noise, cautions=(*comparison.cautions, *noise.cautions))
 
 
-def _noise(comparison: Comparison, samples: pd.DataFrame, manifest: Manifest) -> NoiseFloor | None:
+def _noise(comparison: Comparison, samples: pd.DataFrame, manifest: Manifest, texts: Texts | None) -> NoiseFloor | None:
+    if not is_(samples["arm"], AGAIN).any():
+        return None
     samples = samples.loc[samples["arm"].isin([*ARMS, AGAIN]), :]
     samples = samples.astype(dict.fromkeys([*_ITEM, "arm"], str))
     keys = _places(samples)
     asked = pd.MultiIndex.from_tuples(keys[(samples["arm"] == AGAIN).to_numpy()], names=_ITEM).unique()
-    if not len(asked):
-        return None
     mine = samples.loc[keys.isin(asked), :]
+    if texts is not None:
+        rows = mine.index.to_numpy()
+        held = {name: pd.Series(texts.values(rows, name), mine.index, dtype=object) for name in _ANSWER}
+        mine = mine.assign(**held)
     differ = _answers(mine, manifest.suites)
     whole = _scored_throughout(mine)
     arms = {"again": seen_as(whole, "base", AGAIN), "tuned": seen_as(whole, "base", "tuned")}
@@ -124,7 +133,7 @@ def _answers(samples: pd.DataFrame, suites: Sequence[SuiteRecord]) -> dict[str, 
     """By suite, how many answers of base came both times, and how many of them differ."""
     written = {(suite.name, task.name) for suite in suites for task in suite.tasks if task.kind == "generate"}
     said: dict[tuple[object, ...], dict[str, object]] = {}
-    columns = [*_ITEM, "sample", "arm", "text", "reasoning", "logprobs"]
+    columns = [*_ITEM, "sample", "arm", *_ANSWER]
     rows = samples.loc[samples["failure"].isna() & (samples["arm"] != "tuned"), columns]
     for suite, task, id_, sample, arm, text, reasoning, logprobs in rows.itertuples(index=False):
         # As text, so that NaN (an option that the engine gave no number for) equals NaN.

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from evalkit.columns import coded, with_none, words
 from evalkit.scorers import UNSCORED
 from evalkit.types import ARMS, LOST_TO_FORM, SuiteRecord, TaskRecord
 
@@ -59,55 +61,99 @@ def scored(record: SuiteRecord) -> list[TaskRecord]:
 
 
 def pair(samples: pd.DataFrame, suites: Sequence[SuiteRecord]) -> dict[tuple[str, str], PairedScores]:
-    """Item scores of both arms by (suite, task). samples: as `records.samples_frame` gives them."""
-    columns = {name: samples[name].to_numpy(dtype=object) for name in ("suite", "task", "arm", "id", "cause", "group")}
-    columns["slices"] = samples["slices"].to_numpy(dtype=object) if "slices" in samples else np.full(len(samples), None)
-    columns |= {name: samples[name].to_numpy(dtype=float) for name in ("value", "overlap")}
-    codes, places = pd.factorize(pd.MultiIndex.from_arrays([columns["suite"], columns["task"]]))
-    rows_of = {tuple(place): np.flatnonzero(codes == code) for code, place in enumerate(places)}
-    none = np.array([], dtype=int)
+    """Item scores of both arms by (suite, task). samples: as `records.samples_frame` or `narrow_frame` gives them."""
+    (suite, suite_names), (task, task_names) = coded(samples["suite"]), coded(samples["task"])
+    place = suite * (len(task_names) + 1) + task
+    # A stable sort of what is sorted already costs little, and no order of rows is taken for granted.
+    order = np.argsort(place, kind="stable")
+    place = place[order]
+    columns = _Columns.of(samples)
+
+    def rows_of(suite: str, task: str) -> np.ndarray:
+        at = [
+            names.get_indexer(pd.Index([name], dtype=object))[0]
+            for names, name in ((suite_names, suite), (task_names, task))
+        ]
+        if min(at) < 0:
+            return order[:0]
+        wanted = at[0] * (len(task_names) + 1) + at[1]
+        return order[np.searchsorted(place, wanted) : np.searchsorted(place, wanted, side="right")]
+
     return {
-        (record.name, task.name): _pair_task(columns, rows_of.get((record.name, task.name), none), task)
+        (record.name, task.name): _pair_task(columns, rows_of(record.name, task.name), task)
         for record in suites
         for task in scored(record)
     }
 
 
-def _pair_task(columns: Mapping[str, np.ndarray], rows: np.ndarray, task: TaskRecord) -> PairedScores:
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """What pairing reads of a frame: numbers, and words as numbers with what they stand for."""
+
+    arm: np.ndarray
+    arms: tuple[int, ...]
+    id: np.ndarray
+    cause: np.ndarray
+    causes: np.ndarray
+    group: Any
+    slices: Any
+    value: np.ndarray
+    overlap: np.ndarray
+
+    @classmethod
+    def of(cls, samples: pd.DataFrame) -> _Columns:
+        arm, arm_names = coded(samples["arm"])
+        cause, cause_names = coded(samples["cause"])
+        return cls(
+            arm=arm,
+            arms=tuple(int(at) for at in arm_names.get_indexer(pd.Index(ARMS, dtype=object))),
+            id=coded(samples["id"])[0],
+            cause=cause,
+            causes=with_none(cause_names),
+            group=samples["group"],
+            slices=samples["slices"] if "slices" in samples else None,
+            value=samples["value"].to_numpy(dtype=float),
+            overlap=samples["overlap"].to_numpy(dtype=float),
+        )
+
+
+def _pair_task(columns: _Columns, rows: np.ndarray, task: TaskRecord) -> PairedScores:
     """An item's score is the mean over its samples; it is missing as soon as one of them is."""
-    code, ids = pd.factorize(columns["id"][rows])
-    arm, value, cause = columns["arm"][rows], columns["value"][rows], columns["cause"][rows]
+    code, ids = pd.factorize(columns.id[rows])
+    n = len(ids)
+    arm, value, cause = columns.arm[rows], columns.value[rows], columns.cause[rows]
 
-    def mean_by_item(name: str) -> np.ndarray:
-        mine = arm == name
-        total = np.bincount(code[mine], weights=value[mine], minlength=len(ids))
-        count = np.bincount(code[mine], minlength=len(ids))
-        return np.divide(total, count, out=np.full(len(ids), np.nan), where=count > 0)
+    def mean_by_item(which: int) -> np.ndarray:
+        mine = arm == which if which >= 0 else np.zeros(len(rows), dtype=bool)
+        total = np.bincount(code[mine], weights=value[mine], minlength=n)
+        count = np.bincount(code[mine], minlength=n)
+        return np.divide(total, count, out=np.full(n, np.nan), where=count > 0)
 
-    causes = np.full(len(ids), None, dtype=object)
-    lost = np.flatnonzero((arm == "tuned") & np.array([isinstance(one, str) for one in cause], dtype=bool))[::-1]
-    causes[code[lost]] = cause[lost]  # reversed, so that the first sample's cause is the one that stays
-    formless = np.zeros((len(ids), len(ARMS)), dtype=bool)
-    of_form = np.array([one in LOST_TO_FORM for one in cause], dtype=bool)
-    for place, name in enumerate(ARMS):
-        formless[code[of_form & (arm == name)], place] = True
-    overlap = np.full(len(ids), np.nan)
-    np.fmax.at(overlap, code, columns["overlap"][rows])
+    base, tuned = columns.arms
+    causes = np.full(n, None, dtype=object)
+    lost = np.flatnonzero((arm == tuned) & (cause >= 0))[::-1]
+    causes[code[lost]] = columns.causes[cause[lost]]  # reversed, so that the first sample's cause is the one that stays
+    formless = np.zeros((n, len(ARMS)), dtype=bool)
+    of_form = np.array([one in LOST_TO_FORM for one in columns.causes], dtype=bool)[cause]
+    for place, which in enumerate(columns.arms):
+        formless[code[of_form & (arm == which)], place] = True
+    overlap = np.full(n, np.nan)
+    np.fmax.at(overlap, code, columns.overlap[rows])
     groups = None
     if task.clustered:
-        groups = np.full(len(ids), None, dtype=object)
-        groups[code] = columns["group"][rows]
-    binary = task.binary and task.samples == 1
+        groups = np.full(n, None, dtype=object)
+        groups[code] = words(columns.group.iloc[rows])
+    told = np.full(len(rows), None) if columns.slices is None else words(columns.slices.iloc[rows])
     return PairedScores(
-        mean_by_item("base"),
-        mean_by_item("tuned"),
+        mean_by_item(base),
+        mean_by_item(tuned),
         groups,
         causes,
         formless,
         overlap,
-        binary,
+        task.binary and task.samples == 1,
         task.bounded,
-        _slices(code, columns["slices"][rows], len(ids)),
+        _slices(code, told, n),
     )
 
 
@@ -128,16 +174,20 @@ def join(parts: Sequence[PairedScores], names: Sequence[str]) -> PairedScores:
 
     names: parts of the same name share clusters of the same label; an item without a label is a cluster of its own.
     """
-    groups = [
-        np.array([f"{name} {label}" for label in part.groups], dtype=object)
-        if part.groups is not None
-        else np.array([f"{name} task {place} item {i}" for i in range(part.base.size)], dtype=object)
-        for place, (part, name) in enumerate(zip(parts, names, strict=True))
-    ]
+    groups = None
+    if any(part.groups is not None for part in parts):
+        # Independent items are clusters of their own: None, as an item without a label is.
+        labels = [
+            np.full(part.base.size, None, dtype=object)
+            if part.groups is None
+            else np.array([None if label is None else f"{name} {label}" for label in part.groups], dtype=object)
+            for part, name in zip(parts, names, strict=True)
+        ]
+        groups = np.concatenate(labels)
     return PairedScores(
         base=np.concatenate([part.base for part in parts]),
         tuned=np.concatenate([part.tuned for part in parts]),
-        groups=np.concatenate(groups) if any(part.groups is not None for part in parts) else None,
+        groups=groups,
         causes=np.concatenate([part.causes for part in parts]),
         lost_to_form=np.concatenate([part.lost_to_form for part in parts]),
         overlap=np.concatenate([part.overlap for part in parts]),

@@ -37,7 +37,10 @@ class JudgedPairs:
         self._items = {place_of(item): item for item in _first_of_each_task(spec, items, suites)}
         self._sides: dict[Place, dict[str, Completion]] = {}
         self._queue: queue.SimpleQueue[Request] = queue.SimpleQueue()
-        self._again: dict[Place, Pair] = {}
+        self._again: dict[
+            Place, Pair
+        ] = {}  # the first in the pre-drawn order of those that came, and no more than are asked again
+        self._number = {place: number for number, place in enumerate(self._items)}
         self._finished = self._stopped = self._rechecked = False
         self._open = 0
         self._counting = threading.Lock()  # questions are taken by one thread and replies landed by another
@@ -65,8 +68,15 @@ class JudgedPairs:
             self._unjudged(place, failure)
             return
         pair = Pair(place[0], place[1], item.example, base, tuned)
-        self._again[place] = pair
+        self._keep(place, pair)
         self._ask(pair, repeat=0)
+
+    def _keep(self, place: Place, pair: Pair) -> None:
+        """A pair that may be asked again; each is one question at the least."""
+        self._again[place] = pair
+        if len(self._again) > 2 * self.spec.recheck:
+            first = sorted(self._again, key=lambda one: self._number[one])[: self.spec.recheck]
+            self._again = {one: self._again[one] for one in first}
 
     @property
     def waiting(self) -> int:
@@ -130,11 +140,10 @@ class JudgedPairs:
         """The first pairs of the pre-drawn order once more: is the answer to the same question the same?"""
         self._rechecked = True
         asked = 0
-        for place in self._items:
+        for place in sorted(self._again, key=lambda one: self._number[one]):
             if asked >= self.spec.recheck:
                 return
-            if place in self._again:
-                asked += self._ask(self._again[place], repeat=1)
+            asked += self._ask(self._again[place], repeat=1)
 
     def _drain(self) -> list[Request]:
         asked: list[Request] = []

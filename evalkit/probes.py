@@ -73,7 +73,7 @@ class Probes:
         if models["base"].tokenizer_fingerprint != models["tuned"].tokenizer_fingerprint:
             self.cautions = ("no KL(tuned || base): the models have different tokenizers",)
             return
-        self._asked = dict(itertools.islice(_questions(items), spec.prompts))
+        self._asked = dict(itertools.islice(_questions(items, spec.prompts), spec.prompts))
 
     @property
     def tuned_first(self) -> bool:
@@ -157,14 +157,20 @@ def _paragraphs() -> dict[str, str]:
     return {row["id"]: row["text"] for row in rows}
 
 
-def _questions(items: Sequence[Item]) -> Iterator[tuple[str, Question]]:
-    """Questions to be answered freely, one task after the other in turn; those of choice tasks where there are no others."""
+def _questions(items: Sequence[Item], most: int) -> Iterator[tuple[str, Question]]:
+    """Questions to be answered freely, one task after the other in turn; those of choice tasks where there are no others.
+
+    most: of one task; no further item is looked at.
+    """
     by_task: dict[tuple[bool, str, str], list[tuple[str, Question]]] = {}
     for item in items:
-        question = item.task.questions(item.example)[0]
+        place = (item.task.kind != "generate", item.task.suite, item.task.name)
+        if len(by_task.get(place, ())) >= most:
+            continue
+        example = item.example
+        question = item.task.questions(example)[0]
         if question.messages:
-            place = (item.task.kind != "generate", item.task.suite, item.task.name)
-            by_task.setdefault(place, []).append((f"{'/'.join(place[1:])}/{item.example.id}", question))
+            by_task.setdefault(place, []).append((f"{'/'.join(place[1:])}/{example.id}", question))
     free = [asked for place, asked in by_task.items() if not place[0]] or list(by_task.values())
     for turn in itertools.zip_longest(*free):
         yield from (one for one in turn if one is not None)

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from evalkit.importers.rows import field_of, id_of, rows_of
 from evalkit.judging import jury_verdicts, prompt_scores
-from evalkit.records import read_table, verdicts_frame
+from evalkit.records import Samples, verdicts_frame
 from evalkit.report.files import SAMPLES, read_manifest
 from evalkit.statistics import bradley_terry
 from evalkit.types import IMPORTED, InputError, JudgeRecord, Manifest, ModelRecord, RankedModel, Ranking, RunError
@@ -100,8 +100,8 @@ def battles_of_runs(folders: Sequence[Path], judge: str | None = None) -> Battle
         first, second = (battles.model(model.name, _identity(model)) for model in (against, manifest.tuned))
         if first == second:
             raise InputError(f"{folder}: {against.name!r} and {manifest.tuned.name!r} are the same model; leave it out")
-        table = read_table(folder / SAMPLES)
-        verdicts, groups = verdicts_frame(table), _groups(table)
+        held = Samples.stored(folder / SAMPLES)
+        verdicts, groups = verdicts_frame(held, reasons=False), _groups(held.table(["suite", "task", "id", "group"]))
         if record.members:
             own = jury_verdicts(verdicts, name, record.members, record.combine)
         else:

@@ -1,76 +1,62 @@
 """Records: what every model answered and how it was marked, as columns; and the verdicts on it.
 
-One row per (suite, task, id, arm, sample). `samples.parquet` holds exactly this table; verdicts ride along as a list
-on the tuned arm's first sample, so that one file is the whole evidence of a run.
+Rows are put aside on disk as they land; what stays in memory is what they are sorted by. See `samples` for the table.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
+from functools import partial
+from typing import Any, TypeVar
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
-from evalkit.types import ARMS, INCUMBENT, PROBES, Completion, Example, Failure, Prepared, RunError, Score, Verdict
+from evalkit.samples import KEYS, NARROW, SCHEMA, VERDICT, Samples, pc, read_table, write_table
+from evalkit.scratch import Scratch, Spill, in_order, writing
+from evalkit.types import ARMS, INCUMBENT, PROBES, Completion, Example, Failure, Prepared, Score, Verdict
 
-_VERDICT = pa.struct(
-    [
-        ("judge", pa.string()),
-        ("order", pa.string()),
-        ("winner", pa.string()),
-        ("score", pa.float64()),
-        ("reason", pa.string()),
-        ("failure", pa.string()),
-        ("repeat", pa.int32()),
-        ("base_grade", pa.float64()),
-        ("tuned_grade", pa.float64()),
-        ("mass", pa.float64()),
-        ("detail", pa.string()),
-    ]
-)
+__all__ = [
+    "SCHEMA",
+    "Records",
+    "Samples",
+    "narrow_frame",
+    "of_both_arms",
+    "read_table",
+    "samples_frame",
+    "seen_as",
+    "verdicts_as_frame",
+    "verdicts_frame",
+    "whole_characters",
+    "with_incumbent",
+    "with_overlaps",
+    "without_probes",
+    "write_table",
+]
 
-SCHEMA = pa.schema(
-    [
-        ("suite", pa.dictionary(pa.int32(), pa.string())),
-        ("task", pa.dictionary(pa.int32(), pa.string())),
-        ("id", pa.string()),
-        ("arm", pa.dictionary(pa.int32(), pa.string())),
-        ("sample", pa.int32()),
-        ("group", pa.string()),
-        ("slices", pa.dictionary(pa.int32(), pa.string())),  # a JSON object of strings; null: none
-        ("metric", pa.dictionary(pa.int32(), pa.string())),
-        ("value", pa.float64()),  # null: never answered
-        ("cause", pa.dictionary(pa.int32(), pa.string())),
-        ("answer", pa.string()),  # extracted
-        ("gold", pa.string()),
-        # Texts of a large run pass the 2 GiB that `string` can address.
-        ("prompt", pa.large_string()),
-        ("text", pa.large_string()),
-        ("reasoning", pa.large_string()),
-        ("finish_reason", pa.dictionary(pa.int32(), pa.string())),
-        ("prompt_tokens", pa.int32()),
-        ("completion_tokens", pa.int32()),
-        ("logprobs", pa.list_(pa.float64())),
-        ("failure", pa.dictionary(pa.int32(), pa.string())),  # kind
-        ("failure_message", pa.string()),
-        ("failure_hint", pa.string()),
-        ("key", pa.string()),
-        ("overlap", pa.float64()),  # share of the item that stands in this arm's training data; null: unknown
-        ("verdicts", pa.list_(_VERDICT)),
-    ]
-)
+Shares = Mapping[str, Mapping[tuple[str, str, str], float | None]]
+"""By arm, then by (suite, task, id): the share of the item that stands in the arm's training data."""
 
-# Columns that tables of earlier versions lack. What was not looked up then is unknown, which is what null says.
-_LATER = ("overlap", "slices")
+Table = TypeVar("Table", pa.Table, Samples)
 
-_CHUNK = 8192
+_CHARACTERS = 1_500_000  # of texts that are held before they are put aside
+_CHUNK = 4096
+_BLOCK = 12_000_000  # characters of a row group of the sorted table
+
+_ITEM = ["suite", "task", "id"]
 _VERDICT_COLUMNS = ["suite", "task", "id", "judge", "order", "winner", "score", "reason", "failure"]
 _VERDICT_COLUMNS += ["repeat", "base_grade", "tuned_grade", "mass", "detail"]
+
+# As they land: words are words, numbered when all of them are known.
+_LANDING = pa.schema(
+    [pa.field(one.name, pa.string()) if pa.types.is_dictionary(one.type) else one for one in SCHEMA]
+).remove(SCHEMA.get_field_index("verdicts"))
+_SAID = pa.schema([(name, pa.string()) for name in _ITEM] + [(one.name, one.type) for one in VERDICT])
 
 
 def whole_characters(text: str) -> str:
@@ -78,17 +64,61 @@ def whole_characters(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-def _kept(text: str | None) -> str | None:
-    return None if text is None else whole_characters(text)
+class _Columns:
+    """Rows as they come, column by column; put aside whenever they hold much text. keys: the columns that stay in memory."""
+
+    def __init__(self, schema: pa.Schema, keys: Sequence[str]) -> None:
+        self._schema, self._names = schema, list(keys)
+        self._values: list[list[object]] = [[] for _ in schema]
+        self._spill = Spill()
+        self._keys: list[pa.Table] = []
+        self._held = 0
+        self.characters = 0
+
+    def add(self, row: Sequence[object], characters: int) -> None:
+        """One row, in the order of the schema, and how long its texts are."""
+        for values, value in zip(self._values, row, strict=True):
+            values.append(value)
+        self._held += characters
+        self.characters += characters
+        if self._held >= _CHARACTERS or len(self._values[0]) >= _CHUNK:
+            table = self._buffered()
+            self._spill.add(table)
+            self._keys.append(table.select(self._names).combine_chunks())
+            self._values = [[] for _ in self._schema]
+            self._held = 0
+
+    def __len__(self) -> int:
+        return sum(table.num_rows for table in self._keys) + len(self._values[0])
+
+    def _buffered(self) -> pa.Table:
+        arrays = [_array(values, one.type) for values, one in zip(self._values, self._schema, strict=True)]
+        return pa.Table.from_arrays(arrays, schema=self._schema)
+
+    @property
+    def on_disk(self) -> bool:
+        """Whether anything was put aside."""
+        return len(self._spill) > 0
+
+    def keys(self) -> pa.Table:
+        """The columns to sort by, in the order of landing."""
+        return pa.concat_tables([*self._keys, self._buffered().select(self._names)])
+
+    def sorted(self, order: NDArray[np.integer], bounds: NDArray[np.integer]) -> Iterator[pa.Table]:
+        """All rows in that order, in blocks, as of `scratch.in_order`."""
+        tail = self._buffered()
+        parts = [partial(self._spill.read, number) for number in range(len(self._spill))]
+        sizes = [table.num_rows for table in self._keys] + [tail.num_rows]
+        size = self.characters + 200 * len(self)
+        return in_order([*parts, lambda: tail], sizes, order, bounds, size)
 
 
 class Records:
-    """Append samples and verdicts as they land; read them as pandas frames."""
+    """Append samples and verdicts as they land; read them as `Samples`."""
 
     def __init__(self) -> None:
-        self._tables: list[pa.Table] = []
-        self._rows: list[dict[str, object]] = []
-        self._verdicts: list[Verdict] = []
+        self._rows = _Columns(_LANDING, KEYS)
+        self._said = _Columns(_SAID, [*_ITEM, "judge", "order", "repeat"])
 
     def add(
         self,
@@ -104,101 +134,189 @@ class Records:
         """Record one scored completion. `prepared` is None where no prompt could be rendered.
 
         completion: None where only what a judge said of it is at hand: the text is unknown then, not empty.
+        Raises InputError, RunError where the disk cannot take it.
         """
         failure = score.failure or (completion.failure if completion else None)
-        self._rows.append(
-            {
-                "suite": suite,
-                "task": task,
-                "id": example.id,
-                "arm": arm,
-                "sample": sample,
-                "group": example.group,
-                "slices": _kept(json.dumps(dict(example.slices), sort_keys=True, ensure_ascii=False))
-                if example.slices
-                else None,
-                "metric": score.metric,
-                "value": score.value,
-                "cause": score.cause,
-                "answer": _kept(score.answer),
-                "gold": _kept(example.answer),
-                "prompt": _kept(prepared.prompt) if prepared else None,
-                "text": _kept(completion.text) if completion else None,
-                "reasoning": _kept(completion.reasoning) if completion else None,
-                "finish_reason": completion.finish_reason if completion else None,
-                "prompt_tokens": completion.usage.prompt_tokens if completion else None,
-                "completion_tokens": completion.usage.completion_tokens if completion else None,
-                "logprobs": list(completion.logprobs) if completion and completion.logprobs is not None else None,
-                "failure": failure.kind if failure else None,
-                "failure_message": failure.message if failure else None,
-                "failure_hint": failure.hint if failure else None,
-                "key": prepared.key if prepared else None,
-            }
+        slices = json.dumps(dict(example.slices), sort_keys=True, ensure_ascii=False) if example.slices else None
+        prompt = prepared.prompt if prepared else None
+        text = completion.text if completion else None
+        reasoning = completion.reasoning if completion else None
+        texts = (prompt, text, reasoning, score.answer, example.answer)
+        self._rows.add(
+            (
+                suite,
+                task,
+                example.id,
+                arm,
+                sample,
+                example.group,
+                slices,
+                score.metric,
+                score.value,
+                score.cause,
+                score.answer,
+                example.answer,
+                prompt,
+                text,
+                reasoning,
+                completion.finish_reason if completion else None,
+                completion.usage.prompt_tokens if completion else None,
+                completion.usage.completion_tokens if completion else None,
+                completion.logprobs if completion else None,
+                failure.kind if failure else None,
+                failure.message if failure else None,
+                failure.hint if failure else None,
+                prepared.key if prepared else None,
+                None,
+            ),
+            sum(len(one) for one in texts if one is not None),
         )
-        if len(self._rows) >= _CHUNK:
-            self._flush()
 
     def add_verdict(self, verdict: Verdict) -> None:
         """Record one verdict."""
-        self._verdicts.append(verdict)
+        place = (verdict.suite, verdict.task, verdict.example_id)
+        self._said.add((*place, *_told(verdict)), len(verdict.reason) + len(verdict.detail))
 
     def __len__(self) -> int:
-        return sum(table.num_rows for table in self._tables) + len(self._rows)
-
-    def _flush(self) -> None:
-        if self._rows:
-            self._tables.append(pa.Table.from_pylist(self._rows, schema=SCHEMA))
-            self._rows = []
+        return len(self._rows)
 
     def table(self) -> pa.Table:
-        """All samples in a fixed order (suite, task, id, sample, arm), verdicts attached."""
-        self._flush()
-        table = pa.concat_tables(self._tables) if self._tables else SCHEMA.empty_table()
-        # Sorted, and with words numbered as they come, the file does not depend on the order in which answers landed.
-        coded = [field.name for field in SCHEMA if pa.types.is_dictionary(field.type)]
-        for name in coded:
-            table = table.set_column(SCHEMA.get_field_index(name), name, table[name].cast(pa.string()))
-        by = [(name, "ascending") for name in ("suite", "task", "id", "sample", "arm")]
-        table = table.sort_by(by)
-        for name in coded:
-            encoded = table[name].dictionary_encode().cast(SCHEMA.field(name).type)
-            table = table.set_column(SCHEMA.get_field_index(name), SCHEMA.field(name), encoded)
-        return self._with_verdicts(table)
+        """All samples in a fixed order (suite, task, id, sample, arm), verdicts attached, in memory."""
+        return self.samples().table()
 
-    def _with_verdicts(self, table: pa.Table) -> pa.Table:
-        if not self._verdicts:
-            return table
-        by_item: dict[tuple[str, str, str], list[dict[str, object]]] = {}
-        for verdict in sorted(self._verdicts, key=lambda v: (v.judge, v.order, v.repeat)):
-            row = {
-                "judge": verdict.judge,
-                "order": verdict.order,
-                "winner": verdict.winner,
-                "score": verdict.score,
-                "reason": verdict.reason,
-                "failure": _describe(verdict.failure),
-                "repeat": verdict.repeat,
-                "base_grade": verdict.base_grade,
-                "tuned_grade": verdict.tuned_grade,
-                "mass": verdict.mass,
-                "detail": verdict.detail,
-            }
-            by_item.setdefault((verdict.suite, verdict.task, verdict.example_id), []).append(row)
-        columns = (table[name].to_pylist() for name in ("suite", "task", "id", "arm", "sample"))
-        attached = [
-            by_item.get((suite, task, id_)) if arm == "tuned" and sample == 0 else None
-            for suite, task, id_, arm, sample in zip(*columns, strict=True)
-        ]
-        place = table.schema.get_field_index("verdicts")
-        return table.set_column(place, SCHEMA.field("verdicts"), pa.array(attached, type=pa.list_(_VERDICT)))
+    def samples(self, overlaps: Shares | None = None) -> Samples:
+        """As `table`, on disk where there is much of it. overlaps: fills the column of that name.
+
+        Sorted, and with words numbered as they come, it does not depend on the order in which answers landed. May be called
+        again when more has landed. Raises InputError, RunError where the disk cannot take it.
+        """
+        blocks = self._blocks()
+        if overlaps:
+            blocks = (with_overlaps(block, overlaps) for block in blocks)
+        if not self._rows.on_disk:
+            return Samples(pa.concat_tables([*blocks]))
+        scratch = Scratch()
+        with writing():
+            with pq.ParquetWriter(scratch.file, SCHEMA, compression="zstd") as writer:
+                for block in blocks:
+                    writer.write_table(block, row_group_size=max(1, block.num_rows))
+            scratch.file.flush()
+        return Samples(scratch)
+
+    def _blocks(self) -> Iterator[pa.Table]:
+        n = len(self._rows)
+        if not n:
+            yield SCHEMA.empty_table()
+            return
+        keys, said = self._rows.keys(), self._said.keys()
+        items, verdicts = _numbered(keys, said)
+        arms, (arm_codes,) = _ranks([keys["arm"]])
+        samples = keys["sample"].to_numpy()
+        order = np.lexsort((arm_codes, samples, items))
+        # By what the table holds, and by nothing that depends on the order of landing.
+        rows = min(65_536, max(64, _BLOCK * n // max(1, self._rows.characters)))
+        bounds = np.append(np.arange(0, n, rows), n)
+        first = np.flatnonzero((arm_codes[order] == arms.index("tuned").as_py()) & (samples[order] == 0))
+        tables = self._rows.sorted(order, bounds)
+        spoken = self._spoken(verdicts, items[order][first], first, said, bounds)
+        for table, (places, reasons) in zip(tables, spoken, strict=True):
+            yield _finished(table, places, reasons)
+
+    def _spoken(
+        self,
+        items: NDArray[np.int64],
+        known: NDArray[np.int64],
+        rows: NDArray[np.int64],
+        said: pa.Table,
+        bounds: NDArray[np.integer],
+    ) -> Iterator[tuple[NDArray[np.int64], pa.Table | None]]:
+        """For each block the rows in it that verdicts belong to, one a verdict, and the verdicts.
+
+        items: of each verdict; known: the items that have a row to ride on, ascending, and rows: which one.
+        """
+        if not items.size or not known.size:
+            for _ in bounds[:-1]:
+                yield np.array([], dtype=np.int64), None
+            return
+        at = np.minimum(np.searchsorted(known, items), known.size - 1)
+        target = np.where(known[at] == items, rows[at], -1)
+        _, (judges,) = _ranks([said["judge"]])
+        _, (orders,) = _ranks([said["order"]])
+        order = np.lexsort((said["repeat"].to_numpy(), orders, judges, target))
+        order = order[target[order] >= 0]
+        edges = np.searchsorted(target[order], bounds)
+        tables = self._said.sorted(order, edges)
+        for begin, end, first, table in zip(edges[:-1], edges[1:], bounds[:-1], tables, strict=True):
+            yield target[order[begin:end]] - first, table.select([one.name for one in VERDICT])
+
+
+def _told(verdict: Verdict) -> tuple[object, ...]:
+    return (
+        verdict.judge,
+        verdict.order,
+        verdict.winner,
+        verdict.score,
+        verdict.reason,
+        _describe(verdict.failure),
+        verdict.repeat,
+        verdict.base_grade,
+        verdict.tuned_grade,
+        verdict.mass,
+        verdict.detail,
+    )
+
+
+def _array(values: list[object], type_: pa.DataType) -> pa.Array:
+    try:
+        return pa.array(values, type=type_)
+    except UnicodeEncodeError:
+        return pa.array([whole_characters(one) if isinstance(one, str) else one for one in values], type=type_)
+
+
+def _ranks(columns: Sequence[pa.ChunkedArray]) -> tuple[pa.Array, list[NDArray[np.int64]]]:
+    """The words of these columns, numbered in their order, and the number of every row of each."""
+    words = pa.chunked_array([column.unique() for column in columns], type=pa.string()).unique()
+    words = words.take(pc.sort_indices(words))
+    codes = [pc.index_in(column, value_set=words).to_numpy().astype(np.int64) for column in columns]
+    return words, codes
+
+
+def _numbered(keys: pa.Table, said: pa.Table) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """A number for the item of every row of both tables, in the order of suite, task and id."""
+    mine, theirs = np.zeros(keys.num_rows, dtype=np.int64), np.zeros(said.num_rows, dtype=np.int64)
+    for name in _ITEM:
+        _, (first, second) = _ranks([keys[name], said[name]])
+        size = 1 + max(int(first.max(initial=0)), int(second.max(initial=0)))
+        mine, theirs = mine * size + first, theirs * size + second
+    return mine, theirs
+
+
+def _finished(table: pa.Table, places: NDArray[np.int64], verdicts: pa.Table | None) -> pa.Table:
+    """A block as it is stored: words numbered, verdicts on the rows they belong to. places: ascending, one a verdict."""
+    for name in (one.name for one in SCHEMA if pa.types.is_dictionary(one.type)):
+        at = table.schema.get_field_index(name)
+        table = table.set_column(
+            at, SCHEMA.field(name), table[name].combine_chunks().dictionary_encode().cast(SCHEMA.field(name).type)
+        )
+    field = SCHEMA.field("verdicts")
+    if verdicts is None or not places.size:
+        return table.append_column(field, pa.nulls(table.num_rows, field.type))
+    counts = np.bincount(places, minlength=table.num_rows)
+    offsets = pa.array(np.concatenate([[0], np.cumsum(counts)]).astype(np.int32))
+    values = pa.StructArray.from_arrays(
+        [verdicts[one.name].combine_chunks() for one in VERDICT],
+        fields=[VERDICT.field(i) for i in range(VERDICT.num_fields)],
+    )
+    lists = pa.ListArray.from_arrays(offsets, values, type=field.type, mask=pa.array(counts == 0))
+    return table.append_column(field, lists)
 
 
 def _describe(failure: Failure | None) -> str | None:
     return f"{failure.kind}: {failure.message}" if failure else None
 
 
-def with_overlaps(table: pa.Table, shares: Mapping[str, Mapping[tuple[str, str, str], float | None]]) -> pa.Table:
-    """The table with the column `overlap` filled. shares: by arm, then by (suite, task, id)."""
+def with_overlaps(table: pa.Table, shares: Shares) -> pa.Table:
+    """The table with the column `overlap` filled."""
     columns = (table[name].to_pylist() for name in ("suite", "task", "id", "arm"))
     none: dict[tuple[str, str, str], float | None] = {}
     values = [shares.get(arm, none).get((suite, task, id_)) for suite, task, id_, arm in zip(*columns, strict=True)]
@@ -206,14 +324,31 @@ def with_overlaps(table: pa.Table, shares: Mapping[str, Mapping[tuple[str, str, 
     return table.set_column(table.schema.get_field_index("overlap"), field, pa.array(values, type=field.type))
 
 
-def of_both_arms(table: pa.Table) -> pa.Table:
+# --- parts of the table ----------------------------------------------------------------------------------------------
+
+
+def of_both_arms(table: Table) -> Table:
     """The samples of base and tuned, without those of an incumbent that judges held against tuned."""
-    return table.filter(pc.field("arm").cast(pa.string()).isin(list(ARMS)))
+    return _where(table, "arm", ARMS)
 
 
-def with_incumbent(table: pa.Table) -> pa.Table:
+def with_incumbent(table: Table) -> Table:
     """The samples of base, tuned and the incumbent."""
-    return table.filter(pc.field("arm").cast(pa.string()).isin([*ARMS, INCUMBENT]))
+    return _where(table, "arm", [*ARMS, INCUMBENT])
+
+
+def without_probes(table: Table) -> Table:
+    """The samples that suites asked for, without what was measured beside them."""
+    return _where(table, "suite", [PROBES], others=True)
+
+
+def _where(table: Table, column: str, words: Sequence[str], *, others: bool = False) -> Table:
+    mine: Any = table.table([column]) if isinstance(table, Samples) else table
+    kept = pc.is_in(mine[column].cast(pa.string()), value_set=pa.array(list(words)))
+    kept = pc.invert(kept) if others else kept
+    if isinstance(table, Samples):
+        return table.only(kept.to_numpy())
+    return mine.filter(kept)
 
 
 def seen_as(samples: pd.DataFrame, base: str, tuned: str) -> pd.DataFrame:
@@ -222,14 +357,30 @@ def seen_as(samples: pd.DataFrame, base: str, tuned: str) -> pd.DataFrame:
     return mine.assign(arm=mine["arm"].astype(str).map({base: "base", tuned: "tuned"}))
 
 
-def samples_frame(table: pa.Table) -> pd.DataFrame:
-    """The samples as a pandas frame, one row per (suite, task, id, arm, sample), without verdicts."""
-    return table.drop_columns(["verdicts"]).to_pandas()
+def samples_frame(table: pa.Table | Samples, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    """The samples as a pandas frame, one row per (suite, task, id, arm, sample), without verdicts.
+
+    columns: only these; without them all, texts too.
+    """
+    wanted = [name for name in SCHEMA.names if name != "verdicts"] if columns is None else list(columns)
+    if isinstance(table, Samples):
+        return table.table(wanted).unify_dictionaries().to_pandas()
+    return table.select([name for name in wanted if name in table.column_names]).to_pandas()
 
 
-def without_probes(table: pa.Table) -> pa.Table:
-    """The samples that suites asked for, without what was measured beside them."""
-    return table.filter(pc.field("suite").cast(pa.string()) != PROBES)
+def narrow_frame(samples: Samples) -> pd.DataFrame:
+    """The columns that statistics are computed from, in little memory: ids and groups are numbered, as other words are.
+
+    The index is the row's number in `samples`: texts are looked up by it.
+    """
+    table = samples.table(NARROW).unify_dictionaries()
+    frame = table.drop_columns(["id", "group"]).to_pandas()
+    for name in ("id", "group"):
+        words = table[name].unique().drop_null()
+        words = words.take(pc.sort_indices(words))
+        codes = pc.fill_null(pc.index_in(table[name], value_set=words), -1).to_numpy()
+        frame[name] = pd.Categorical.from_codes(codes, pd.Index(words.to_pandas()))
+    return frame
 
 
 def verdicts_as_frame(verdicts: Iterable[Verdict]) -> pd.DataFrame:
@@ -238,42 +389,28 @@ def verdicts_as_frame(verdicts: Iterable[Verdict]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=pd.Index(_VERDICT_COLUMNS))
 
 
-def verdicts_frame(table: pa.Table) -> pd.DataFrame:
+def verdicts_frame(table: pa.Table | Samples, *, reasons: bool = True) -> pd.DataFrame:
     """The verdicts as a pandas frame: suite, task, id, and the fields of a verdict; what older tables lack is empty.
 
-    winner is "base", "tuned", "tie", or None where the reply could not be read.
+    winner is "base", "tuned", "tie", or None where the reply could not be read. reasons: with what the judge wrote; without
+    it, and without marks by criterion, those columns are empty.
     """
-    rows: list[dict[str, object]] = []
-    held = table.filter(table["verdicts"].is_valid()).select(["suite", "task", "id", "verdicts"])
-    for row in held.to_pylist():
-        item = {"suite": row["suite"], "task": row["task"], "id": row["id"]}
-        rows += [{**item, **verdict} for verdict in row["verdicts"]]
-    frame = pd.DataFrame(rows, columns=_VERDICT_COLUMNS)
+    parts: list[pd.DataFrame] = []
+    for block in Samples.of(table).blocks([*_ITEM, "verdicts"]):
+        held = block.filter(block["verdicts"].is_valid())
+        rows: list[dict[str, object]] = []
+        for row in held.to_pylist():
+            item = {"suite": row["suite"], "task": row["task"], "id": row["id"]}
+            rows += [
+                {**item, **(one if reasons else {**one, "reason": None, "detail": None})} for one in row["verdicts"]
+            ]
+        if rows:
+            parts.append(pd.DataFrame(rows, columns=pd.Index(_VERDICT_COLUMNS)))
+    frame = pd.concat(parts, ignore_index=True) if len(parts) > 1 else parts[0] if parts else None
+    if frame is None:
+        frame = pd.DataFrame([], columns=pd.Index(_VERDICT_COLUMNS))
     # Tables of earlier versions hold one reading of each question, and neither grades nor masses.
     frame["repeat"] = frame["repeat"].fillna(0).astype(int)
     for name in ("score", "base_grade", "tuned_grade", "mass"):
         frame[name] = frame[name].astype(float)
     return frame
-
-
-def write_table(table: pa.Table, path: Path) -> None:
-    """Write `samples.parquet`; the caller makes it atomic."""
-    pq.write_table(table, path, compression="zstd")
-
-
-def read_table(path: Path) -> pa.Table:
-    """Read `samples.parquet`. Raises RunError when it is missing, unreadable or of another schema."""
-    try:
-        table = pq.read_table(path)
-    except FileNotFoundError:
-        raise RunError(f"{path}: no such file; is this the folder of a finished run?") from None
-    except (pa.ArrowInvalid, OSError) as error:
-        raise RunError(f"{path}: not a readable Parquet file: {error}") from None
-    missing = [name for name in SCHEMA.names if name not in table.column_names]
-    lost = [name for name in missing if name not in _LATER]
-    if lost:
-        raise RunError(f"{path}: lacks column {lost[0]!r}; written by another version of evalkit?")
-    for name in missing:
-        field = SCHEMA.field(name)
-        table = table.append_column(field, pa.nulls(table.num_rows, field.type))
-    return table.select(SCHEMA.names) if missing else table

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from evalkit.cache import cache_folder
@@ -19,7 +20,8 @@ def suite_records(
     inputs: Inputs, items: Sequence[Item], specs: Mapping[str, ModelSpec], models: Mapping[str, ModelRecord]
 ) -> tuple[SuiteRecord, ...]:
     """What a run of these items must remember of its suites, advisory where no exam lets a grader decide."""
-    records = tuple(_suite_record(suite, items, specs, inputs.graders) for suite in inputs.suites)
+    counted = Counter(id(item.task) for item in items)
+    records = tuple(_suite_record(suite, counted, specs, inputs.graders) for suite in inputs.suites)
     graders = {one.name: one for one in inputs.graders.values()}.values()
     return standing(records, judge_records(graders, models, {}), inputs.policy)
 
@@ -34,7 +36,9 @@ def with_sampling(record: ModelRecord, spec: ModelSpec) -> ModelRecord:
     )
 
 
-def _suite_record(suite: Suite, items: Sequence[Item], specs: Mapping[str, ModelSpec], graders: Graders) -> SuiteRecord:
+def _suite_record(
+    suite: Suite, counted: Mapping[int, int], specs: Mapping[str, ModelSpec], graders: Graders
+) -> SuiteRecord:
     spec = suite.spec
     marked_by = {judge.name for (asked, _), judge in graders.items() if asked == spec.name}
     tasks: list[TaskRecord] = []
@@ -46,15 +50,15 @@ def _suite_record(suite: Suite, items: Sequence[Item], specs: Mapping[str, Model
                 name=task.name,
                 kind=task.kind,
                 metric=how.metric,
-                items=sum(item.task is task for item in items),
+                items=counted[id(task)],
                 available=len(task.examples),
                 samples=task.samples(max(sampling[arm].n for arm in ARMS)),
                 binary=how.binary,
-                clustered=any(example.group is not None for example in task.examples),
+                clustered=task.clustered,
                 bounded=how.bounded,
                 temperature={arm: one.temperature for arm, one in sampling.items()},
-                separate=how.separate and not any(example.follow_ups for example in task.examples),
-                turns=1 + max((len(example.follow_ups) for example in task.examples), default=0),
+                separate=how.separate and task.turns == 1,
+                turns=task.turns,
                 votes=how.votes,
             )
         )
@@ -118,14 +122,19 @@ def with_jury(judge: JudgeSpec | None, readers: tuple[JudgeRecord, ...]) -> tupl
 
 
 def merged(phases: Sequence[Phase]) -> list[Phase]:
-    """Phases of one name as one row, in the order of their first."""
-    merged: dict[str, Phase] = {}
+    """Phases of one name as one row, in the order of their first, with the speed of the whole."""
+    rows: dict[str, Phase] = {}
     for phase in phases:
-        before = merged.get(phase.name)
-        numbers = {
-            slot: getattr(phase, slot) + (getattr(before, slot) if before else 0)
-            for slot in Phase.__slots__
-            if slot not in ("name", "beside")
-        }
-        merged[phase.name] = Phase(phase.name, **numbers, beside=phase.beside)
-    return list(merged.values())
+        before = rows.get(phase.name)
+        if before is None:
+            rows[phase.name] = phase
+            continue
+        added = ("seconds", "requests", "cached", "prompt_tokens", "completion_tokens")
+        numbers = {slot: getattr(phase, slot) + getattr(before, slot) for slot in added}
+        rows[phase.name] = dataclasses.replace(before, **numbers, beside=before.beside and phase.beside)
+    return [dataclasses.replace(one, tokens_per_second=_speed(one)) for one in rows.values()]
+
+
+def _speed(phase: Phase) -> float | None:
+    tokens = phase.completion_tokens or phase.prompt_tokens
+    return tokens / phase.seconds if tokens and phase.seconds > 0 else None

@@ -6,20 +6,62 @@ import dataclasses
 import hashlib
 import random
 from collections import Counter
-from collections.abc import Container, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence, Set
 
 from evalkit.config import ModelSpec, SamplingSpec
 from evalkit.tasks import Suite, Task
+from evalkit.tasks.examples import StoredExamples
 from evalkit.types import Example, Message, Request, Sampling
 
 
-@dataclass(frozen=True, slots=True)
 class Item:
-    """One example of one task: what both models are asked, once per sample."""
+    """One example of one task: what both models are asked, once per sample.
 
-    task: Task
-    example: Example
+    example: or its number in the task, and it is then read whenever it is looked at: many items do not fill the memory.
+    """
+
+    __slots__ = ("_held", "task")
+
+    def __init__(self, task: Task, example: Example | int) -> None:
+        self.task = task
+        self._held = example
+
+    @property
+    def example(self) -> Example:
+        """What is asked, and what is known of the answer."""
+        held = self._held
+        return self.task.examples[held] if isinstance(held, int) else held
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether the example is read from disk."""
+        return isinstance(self._held, int)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Item) and (self.task, self.example) == (other.task, other.example)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class ItemIndex:
+    """Items by suite, task and id."""
+
+    def __init__(self, items: Iterable[Item]) -> None:
+        self._stored: dict[tuple[str, str], Task] = {}
+        self._held: dict[tuple[str, str, str], Item] = {}
+        for item in items:
+            if item.is_stored:
+                self._stored[item.task.suite, item.task.name] = item.task
+            else:
+                self._held[item.task.suite, item.task.name, item.example.id] = item
+
+    def __getitem__(self, place: tuple[str, str, str]) -> Item:
+        """The item there, its example read. Raises KeyError."""
+        suite, task, id_ = place
+        found = self._stored.get((suite, task))
+        if found is None or not isinstance(found.examples, StoredExamples):
+            return self._held[place]
+        return Item(found, found.examples.find(id_))
 
 
 def draw(
@@ -27,7 +69,7 @@ def draw(
     *,
     seed: int,
     limit: int | None = None,
-    without: Container[tuple[str, str, str]] = frozenset(),
+    without: Set[tuple[str, str, str]] = frozenset(),
 ) -> list[Item]:
     """All items in the pre-drawn random order; with `limit`, a random sample of so many of each task.
 
@@ -37,11 +79,13 @@ def draw(
     drawn: list[Item] = []
     for suite in suites:
         for task in suite.tasks:
-            examples = list(task.examples)
-            _random(seed, suite.name, task.name).shuffle(examples)
-            examples = [one for one in examples if (suite.name, task.name, one.id) not in without]
+            order = list(range(len(task.examples)))
+            _random(seed, suite.name, task.name).shuffle(order)
+            if without:
+                order = [at for at in order if (suite.name, task.name, task.examples[at].id) not in without]
             most = [bound for bound in (task.limit, limit) if bound is not None]
-            drawn += [Item(task, example) for example in examples[: min(most, default=None)]]
+            stored = isinstance(task.examples, StoredExamples)
+            drawn += [Item(task, at if stored else task.examples[at]) for at in order[: min(most, default=None)]]
     return drawn
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import threading
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +13,8 @@ from pathlib import Path
 from evalkit.backends import Backend, open_backends
 from evalkit.beside import JudgeBeside
 from evalkit.cache import Journal
-from evalkit.config import JudgeSpec, ModelSpec, ProbesSpec
+from evalkit.config import LOCAL, ExecutorSpec, JudgeSpec, ModelSpec, ProbesSpec
+from evalkit.executors import farmed
 from evalkit.flow import Flow
 from evalkit.judging import Pair, foreseen, remaining, spent, told
 from evalkit.landing import Landing
@@ -34,6 +36,7 @@ from evalkit.types import (
     Progress,
     Request,
     Silent,
+    Watching,
 )
 
 _USUAL_TOKENS = 300
@@ -65,7 +68,7 @@ class Schedule:
     """One run over opened models. Opening raises InputError for whatever is wrong before any engine starts.
 
     models: by arm ("base", "tuned", "incumbent"; a lone model is "base"). judges: who read the pairs, no juries.
-    graders: the judge of each (suite, task) that is marked by one.
+    graders: the judge of each (suite, task) that is marked by one. executor: where engines stand.
     """
 
     def __init__(
@@ -74,6 +77,7 @@ class Schedule:
         judges: Sequence[JudgeSpec],
         folder: Path,
         graders: Mapping[tuple[str, str], JudgeSpec] | None = None,
+        executor: ExecutorSpec = LOCAL,
     ) -> None:
         self._specs = dict(models)
         self._judges = list(judges)
@@ -81,7 +85,7 @@ class Schedule:
         self._graders = {grader.name: grader for grader in self._by_task.values()}
         readers = [*self._graders.values(), *self._judges]
         asked = {**self._specs, **{reader.name: reader.model for reader in readers}}
-        self._backends = open_backends(asked, folder)
+        self._backends = farmed(open_backends(asked, folder), asked, executor)
         self._records()  # what is wrong with a model's files is said now
 
     def collect(
@@ -110,7 +114,10 @@ class Schedule:
         collected = Collected(Records(), {})
         judged = [JudgedPairs(judge, items, suites, collected.records) for judge in self._judges]
         foresight = {one.spec.name: self._foreseen(one, progress) for one in judged}
-        landing = Landing(self._specs, items, judged, collected.records, self._by_task)
+        watching = progress if isinstance(progress, Watching) else None
+        if watching is not None:
+            watching.scoring(Counter(item.task.suite for item in items))
+        landing = Landing(self._specs, items, judged, collected.records, self._by_task, watching)
         models = {arm: self._records()[arm] for arm in ARMS if arm in self._specs}
         beside = Probes(probes or ProbesSpec(prompts=0, text=False), models, items, collected.records, seed=seed)
         at_work: list[JudgeBeside] = []
@@ -182,7 +189,7 @@ class Schedule:
         name = " + ".join(arms)
         readers = {one.spec.name: one for one in asked.readers}
         first: list[Iterable[Request]] = [
-            self._requests(arms, _longest_first(stage, self._specs[arms[0]]), judged, gated)
+            self._requests(arms, longest_first(stage, self._specs[arms[0]]), judged, gated)
         ]
         if "base" in arms:
             first.append(self._requests_again(asked.again))
@@ -372,7 +379,7 @@ class Schedule:
         ]
 
 
-def _longest_first(items: Iterable[Item], spec: ModelSpec) -> list[Item]:
+def longest_first(items: Iterable[Item], spec: ModelSpec) -> list[Item]:
     """Items that may be answered at length before short ones, so that no long answer is left to the end alone.
 
     Those of one task stay together, and in their order: what their prompts share is met in the prefix cache.

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from evalkit.columns import is_, places, words
 from evalkit.scorers import UNSCORED
 from evalkit.scorers.agreement import vote_of
 from evalkit.statistics import (
@@ -20,6 +21,7 @@ from evalkit.statistics import (
     ratio_difference,
     score_within,
 )
+from evalkit.texts import Texts, texts_of
 from evalkit.types import ARMS, Manifest, Measure, SuiteAtTestTime, SuiteRecord, TaskRecord
 
 BUDGETS = 24
@@ -59,18 +61,23 @@ class _Part:
         return min(self.base.scores.shape[1], self.tuned.scores.shape[1])
 
 
-def at_test_time(samples: pd.DataFrame, manifest: Manifest, *, level: float = 0.95) -> tuple[SuiteAtTestTime, ...]:
+def at_test_time(
+    samples: pd.DataFrame, manifest: Manifest, *, level: float = 0.95, texts: Texts | None = None
+) -> tuple[SuiteAtTestTime, ...]:
     """The suites whose answers were sampled, or written by a reasoning model, seen by samples and by tokens.
 
     samples: as `records.samples_frame` gives them. Guards are left out, where a higher score is no success; so are
-    tasks whose samples have no mark of their own.
+    tasks whose samples have no mark of their own. texts: of a frame that does not hold them itself.
     """
+    texts = texts_of(samples, texts)
     reasons = manifest.base.reasoning or manifest.tuned.reasoning
-    found = (_suite(record, samples, reasons, level) for record in manifest.suites if record.role != "guard")
+    found = (_suite(record, samples, texts, reasons, level) for record in manifest.suites if record.role != "guard")
     return tuple(one for one in found if one is not None)
 
 
-def _suite(record: SuiteRecord, samples: pd.DataFrame, reasons: bool, level: float) -> SuiteAtTestTime | None:
+def _suite(
+    record: SuiteRecord, samples: pd.DataFrame, texts: Texts, reasons: bool, level: float
+) -> SuiteAtTestTime | None:
     tasks = [
         task
         for task in record.tasks
@@ -79,8 +86,8 @@ def _suite(record: SuiteRecord, samples: pd.DataFrame, reasons: bool, level: flo
     ]
     if not tasks:
         return None
-    mine = samples.loc[samples["suite"] == record.name, :]
-    read = ((task, _read(mine.loc[mine["task"] == task.name, :], task)) for task in tasks)
+    mine = samples.loc[is_(samples["suite"], record.name), :]
+    read = ((task, _read(mine.loc[is_(mine["task"], task.name), :], texts, task)) for task in tasks)
     parts = [(task, part) for task, part in read if part is not None]
     if not parts:
         return None
@@ -110,23 +117,25 @@ def _suite(record: SuiteRecord, samples: pd.DataFrame, reasons: bool, level: flo
 # --- reading ----------------------------------------------------------------------------------------------------
 
 
-def _read(rows: pd.DataFrame, task: TaskRecord) -> _Part | None:
+def _read(rows: pd.DataFrame, texts: Texts, task: TaskRecord) -> _Part | None:
     """Both models' answers to a task; None where no item has all of its samples scored on both sides."""
-    code, ids = pd.factorize(rows["id"], sort=True)  # sorted, so that sums do not depend on the order of rows
-    arms = [_read_arm(rows.loc[own, :], code[own], len(ids), task) for own in (rows["arm"] == arm for arm in ARMS)]
+    # Sorted, so that sums do not depend on the order of rows.
+    ids, code = np.unique(places(rows, ["id"]), return_inverse=True)
+    own = [is_(rows["arm"], arm) for arm in ARMS]
+    arms = [_read_arm(rows.loc[mine, :], texts, code[mine], len(ids), task) for mine in own]
     whole = ~np.isnan(arms[0].scores).any(axis=1) & ~np.isnan(arms[1].scores).any(axis=1)
     if not whole.any() or not all(arm.scores.shape[1] for arm in arms):
         return None
     groups = None
     if task.clustered:
         groups = np.full(len(ids), None, dtype=object)
-        groups[code] = rows["group"].to_numpy(dtype=object)
+        groups[code] = words(rows["group"])
         groups = groups[whole]
     base, tuned = (_Arm(*(getattr(arm, name)[whole] for name in _Arm.__slots__)) for arm in arms)
     return _Part(base, tuned, groups)
 
 
-def _read_arm(rows: pd.DataFrame, code: NDArray[np.intp], items: int, task: TaskRecord) -> _Arm:
+def _read_arm(rows: pd.DataFrame, texts: Texts, code: NDArray[np.intp], items: int, task: TaskRecord) -> _Arm:
     place = code, rows["sample"].to_numpy(dtype=int)
     shape = items, int(place[1].max(initial=-1)) + 1
 
@@ -135,15 +144,14 @@ def _read_arm(rows: pd.DataFrame, code: NDArray[np.intp], items: int, task: Task
         filled[place] = values
         return filled
 
-    ended = rows["finish_reason"].astype(object)
-    cut_off = (ended == "length").to_numpy(dtype=float)
-    said = (one if isinstance(one, str) and task.votes else None for one in rows["answer"])
+    cut_off = is_(rows["finish_reason"], "length").astype(float)
+    said = texts.values(rows.index.to_numpy(), "answer") if task.votes else [None] * len(rows)
     votes = [vote_of(one, boxed=task.votes == "box") for one in said]
     return _Arm(
         scores=table(rows["value"].to_numpy(dtype=float), np.nan, float),
         tokens=table(rows["completion_tokens"].to_numpy(dtype=float), 0.0, float),
         votes=table(np.array([*votes, None], dtype=object)[:-1], None, object),
-        cut_off=table(np.where(ended == "recorded", np.nan, cut_off), np.nan, float),
+        cut_off=table(np.where(is_(rows["finish_reason"], "recorded"), np.nan, cut_off), np.nan, float),
     )
 
 

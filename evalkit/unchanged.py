@@ -2,45 +2,44 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
+from evalkit.columns import is_, matched, places
+from evalkit.texts import Texts, texts_of
 from evalkit.types import PROBES, Manifest, Unchanged
 
 _PLACE = ["suite", "task", "id", "sample"]
-_ANSWER = ["value", "text", "reasoning", "logprobs"]
+_ANSWER = ("text", "reasoning", "logprobs")
 
 
-def unchanged(samples: pd.DataFrame, manifest: Manifest) -> Unchanged | None:
+def unchanged(samples: pd.DataFrame, manifest: Manifest, texts: Texts | None = None) -> Unchanged | None:
     """How many answers were compared, where every one of tuned's is base's own; None as soon as one differs.
 
-    samples: of all suites, as `records.samples_frame` gives them. Compared are the mark, the text, the trace before it and
-    the log-probabilities of options, where both arms gave an answer whose text is known. None where there is no such pair,
-    and for a frame that was kept without texts.
+    samples: of all suites, as `records.samples_frame` gives them. texts: of a frame that does not hold them itself. Compared are
+    the mark, the text, the trace before it and the log-probabilities of options, where both arms gave an answer whose text is
+    known. None where there is no such pair, and for a frame that was kept without texts.
     """
-    if not set(_ANSWER) <= set(samples.columns):
+    if texts is None and not set(_ANSWER) <= set(samples.columns):
         return None
-    told = samples.loc[
-        samples["failure"].isna() & samples["text"].notna() & (samples["suite"] != PROBES), [*_PLACE, "arm", *_ANSWER]
-    ]
-    base, tuned = (told.loc[told["arm"] == arm, [*_PLACE, *_ANSWER]] for arm in ("base", "tuned"))
-    pairs = base.merge(tuned, on=_PLACE, suffixes=(" base", " tuned"))
-    if pairs.empty:
+    told = texts_of(samples, texts)
+    mine = samples.loc[(samples["failure"].isna() & (samples["suite"] != PROBES)).to_numpy(), [*_PLACE, "arm", "value"]]
+    mine = mine.loc[told.known(mine.index.to_numpy()), :]
+    place = places(mine, _PLACE)
+    base, tuned = (np.flatnonzero(is_(mine["arm"], arm)) for arm in ("base", "tuned"))
+    one, other = matched(place[base], place[tuned])
+    base, tuned = base[one], tuned[other]
+    if not base.size:
         return None
     # Marks first: nearly every pair of models is told apart by them, and they cost least.
-    for name, plain in (("value", repr), ("text", _text), ("reasoning", _text), ("logprobs", _numbers)):
-        if not (pairs[f"{name} base"].map(plain) == pairs[f"{name} tuned"].map(plain)).all():
-            return None
+    marks = mine["value"].to_numpy(dtype=float)
+    if not np.array_equal(marks[base], marks[tuned], equal_nan=True):
+        return None
+    labels = mine.index.to_numpy()
+    if any(told.differ(name, labels[base], labels[tuned]).any() for name in _ANSWER):
+        return None
     return Unchanged(
-        answers=len(pairs),
+        answers=int(base.size),
         adapter=manifest.tuned.adapter is not None,
-        same_weights=manifest.base.fingerprint == manifest.tuned.fingerprint,
+        same_weights=manifest.base.fingerprint == manifest.tuned.fingerprint != "",  # empty: nobody knows the weights
     )
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
-
-
-def _numbers(value: object) -> str:
-    """As text, so that NaN (an option that the engine gave no number for) equals NaN."""
-    return "" if value is None or isinstance(value, float) else repr([float(one) for one in value])  # type: ignore[union-attr]

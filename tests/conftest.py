@@ -34,3 +34,11 @@ def fake(monkeypatch):
     script = Script()
     monkeypatch.setitem(_FACTORIES, "fake", lambda models, folder: open_fake(models, script))
     return script
+
+
+@pytest.fixture(scope="session")
+def stored_run(tmp_path_factory):
+    """The folder of a stored run with everything that an export must carry."""
+    from tests.exported_run import store
+
+    return store(tmp_path_factory.mktemp("stored") / "run")

@@ -19,6 +19,7 @@ class Script:
     refuse: Callable[[Request], Failure | None] = lambda request: None
     die_after: int | None = None
     cannot_start: bool = False
+    one_engine: bool = False  # for all models, as a base and its adapters
     as_asked: tuple[str, ...] = ()  # models whose questions may come while others are answered
     generated: list[Request] = field(default_factory=list)
     started: list[str] = field(default_factory=list)
@@ -26,14 +27,15 @@ class Script:
 
 
 class Fake:
-    def __init__(self, name: str, spec: ModelSpec, script: Script) -> None:
-        self.models = (name,)
-        self._spec = spec
+    def __init__(self, specs: Mapping[str, ModelSpec], script: Script) -> None:
+        self.models = tuple(specs)
+        self._specs = specs
         self._script = script
-        self.streams_as_asked = name in script.as_asked
+        self.streams_as_asked = self.models[0] in script.as_asked
 
     def record(self, model: str) -> ModelRecord:
-        return ModelRecord(self._spec.name, "fake", self._spec.model or "", self._spec.model or "", engine="fake")
+        spec = self._specs[model]
+        return ModelRecord(spec.name, "fake", spec.model or "", spec.model or "", engine="fake")
 
     def prepare(self, request: Request) -> Prepared | Failure:
         refused = self._script.refuse(request)
@@ -42,7 +44,7 @@ class Fake:
         prompt = "\n".join(f"{m.role}: {m.content}" for m in request.messages)
         seed = request.sampling.seed if request.sampling.temperature else None
         asked = (prompt, request.text, request.options)
-        return Prepared(request, prompt, key=repr((self._spec.model, asked, seed, request.replicate)))
+        return Prepared(request, prompt, key=repr((self._specs[request.model].model, asked, seed, request.replicate)))
 
     def start(self, progress: Progress) -> None:
         if self._script.cannot_start:
@@ -67,4 +69,6 @@ class Fake:
 
 
 def open_fake(models: Mapping[str, ModelSpec], script: Script) -> list[Backend]:
-    return [Fake(name, spec, script) for name, spec in models.items()]
+    if script.one_engine:
+        return [Fake(models, script)]
+    return [Fake({name: spec}, script) for name, spec in models.items()]

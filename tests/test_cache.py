@@ -1,4 +1,5 @@
 import math
+import os
 import sqlite3
 import subprocess
 import sys
@@ -6,7 +7,7 @@ import sys
 import pytest
 
 from evalkit.cache import Journal
-from evalkit.types import Completion, Failure, InputError, Usage
+from evalkit.types import Completion, Failure, InputError, RunError, Usage
 
 WHOLE = Completion("h\u00e9\u2028\ud83d", "because", "length", Usage(3, 4), (-0.5, float("nan")))
 
@@ -37,9 +38,10 @@ def test_many_keys_are_found_at_once(tmp_path):
 
 def test_what_was_put_survives_a_kill(tmp_path):
     code = (
-        "import os, sys\nfrom pathlib import Path\nfrom evalkit.cache import Journal\nfrom evalkit.types import Completion\n"
+        "import os, sys, time\nfrom pathlib import Path\nfrom evalkit.cache import Journal\nfrom evalkit.types import Completion\n"
         "journal = Journal(Path(sys.argv[1]))\n"
         "for i in range(50): journal.put(str(i), Completion(str(i)))\n"
+        "time.sleep(1)\n"  # only the last moment may be lost
         "os.kill(os.getpid(), 9)\n"
     )
     path = tmp_path / "j.sqlite"
@@ -52,7 +54,48 @@ def test_two_runs_may_write_at_once(tmp_path):
     with Journal(tmp_path / "j.sqlite") as one, Journal(tmp_path / "j.sqlite") as two:
         one.put("a", Completion("a"))
         two.put("b", Completion("b"))
+        for journal in (one, two):
+            journal.flush()
         assert len(one) == len(two) == 2
+
+
+def test_what_has_just_been_put_is_found_before_it_is_committed(tmp_path):
+    with Journal(tmp_path / "j.sqlite") as journal:
+        for i in range(500):
+            journal.put(str(i), Completion(str(i)))
+            assert journal.find([str(i)])[str(i)].text == str(i)
+
+
+def test_many_answers_are_read_as_they_are_taken(tmp_path):
+    with Journal(tmp_path / "j.sqlite") as journal:
+        for i in range(5000):
+            journal.put(f"{i:05d}", Completion(str(i)))
+        stored = journal.stored(f"{i:05d}" for i in range(5000))
+        assert next(stored)[1].text == "0" and sum(1 for _ in stored) == 4999
+
+
+def test_an_error_of_the_run_loses_nothing_that_was_put(tmp_path):
+    with pytest.raises(KeyError), Journal(tmp_path / "j.sqlite") as journal:
+        for i in range(100):
+            journal.put(str(i), Completion(str(i)))
+        raise KeyError
+    with Journal(tmp_path / "j.sqlite") as journal:
+        assert len(journal) == 100
+
+
+def test_a_disk_that_is_full_ends_the_run_with_the_way_out(tmp_path, monkeypatch):
+    connected = Journal._connected
+
+    def small(self):
+        db = connected(self)
+        db.execute("PRAGMA max_page_count=20")
+        return db
+
+    monkeypatch.setattr(Journal, "_connected", small)
+    with pytest.raises(RunError, match=r"j\.sqlite: cannot be written: .*full; free some room"):
+        with Journal(tmp_path / "j.sqlite") as journal:
+            for i in range(3000):
+                journal.put(str(i), Completion(os.urandom(500).hex()))
 
 
 def test_a_file_that_is_no_journal_is_named_and_left_alone(tmp_path):

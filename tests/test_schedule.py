@@ -5,6 +5,7 @@ import pytest
 
 from evalkit import api
 from evalkit.config import JudgeSpec, ModelSpec, ReasoningSpec, SamplingSpec, SuiteSpec
+from evalkit.report.files import read_manifest
 from evalkit.requests import draw
 from evalkit.tasks import load_suite
 from evalkit.types import Completion, Failure, InputError, Usage
@@ -175,6 +176,20 @@ def test_phases_say_where_time_and_tokens_went(fake, suite):
     fake.answer = lambda request: Completion("42", usage=Usage(3, 5))
     phases = {phase.name: phase for phase in run(suite()).manifest.phases}
     assert phases["base: generating"].completion_tokens == 30
+    assert phases["base: generating"].tokens_per_second == pytest.approx(30 / phases["base: generating"].seconds)
+    assert [name for name, phase in phases.items() if not phase.beside] == [
+        *(f"{arm}: {what}" for arm in ("base", "tuned") for what in ("preparing", "loading", "generating")),
+        "deciding",
+    ]
+    assert phases["tuned: scoring"].beside and phases["tuned: scoring"].tokens_per_second is None
+
+
+def test_where_writing_the_report_took_its_time_stands_in_the_manifest_once(fake, suite, tmp_path):
+    got = run(suite(), out=tmp_path / "out")
+    for _ in range(2):
+        written = read_manifest(tmp_path / "out")
+        assert [phase.name for phase in written.phases][-2:] == ["deciding", "report"]
+        got.write(tmp_path / "out")
 
 
 JUDGE = {

@@ -44,3 +44,11 @@ def test_the_wheel_compares_recorded_outputs_on_a_built_in_suite(installed, tmp_
     assert done.returncode == 0, done.stderr
     assert "<!doctype html" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")[:200].lower()
     assert json.loads((tmp_path / "out" / "summary.json").read_text())["suites"][0]["n"] == len(ids)
+
+
+def test_pytest_finds_the_plugin_of_an_installed_wheel(installed, tmp_path):
+    (tmp_path / "test_nothing.py").write_text(
+        "def test_nothing(pytestconfig):\n    assert pytestconfig.getini('evalkit_out')\n"
+    )
+    done = run(installed, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr

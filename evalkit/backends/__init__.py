@@ -89,6 +89,7 @@ Factory = Callable[[Mapping[str, ModelSpec], Path], list[Backend]]
 
 _BUILT_IN = {
     "vllm": "evalkit.backends.vllm",
+    "vllm-server": "evalkit.backends.vllm_server",
     "transformers": "evalkit.backends.transformers",
     "openai": "evalkit.backends.openai",
     "replay": "evalkit.backends.replay",

@@ -1,28 +1,27 @@
-"""Any OpenAI-compatible endpoint, through the `openai` client.
+"""Any OpenAI-compatible endpoint, or several that serve the same model, through the `openai` client.
 
-Requests wait in the caller's iterable, not here: at most `concurrency` are in flight, on an event loop of their own.
-There is no weights hash behind an API, so identity is the base URL, the served name and the declared revision.
+At most `concurrency` requests are in flight, and no more than the servers are found to take. There is no weights hash
+behind an API, so identity is the first base URL, the served name and the declared revision: which of several endpoints
+answers, and which are added later, changes nothing.
 """
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
 import os
-import queue
-import threading
-import time
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import Future
 from dataclasses import asdict
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
 from evalkit.backends import Backend, backend
+from evalkit.backends.endpoints import Endpoints
+from evalkit.backends.openai_asking import ApiAsker
 from evalkit.backends.openai_errors import Endpoint, public_url, secrets_of
 from evalkit.backends.openai_request import STOP_LIMIT, chat_messages
 from evalkit.backends.openai_server import Server
+from evalkit.backends.remote import Remote
 from evalkit.backends.rendering import completion_text
 from evalkit.config import ModelSpec
 from evalkit.types import (
@@ -37,9 +36,6 @@ from evalkit.types import (
     Sampling,
     Silent,
 )
-
-_END = object()
-_IDLE_S = 0.02
 
 OPENAI_URL = "https://api.openai.com/v1"
 
@@ -58,17 +54,18 @@ class OpenAIBackend:
     def __init__(self, name: str, spec: ModelSpec) -> None:
         self.models = (name,)
         self._spec = spec
-        base_url = spec.base_url or OPENAI_URL
+        urls = spec.base_urls or (OPENAI_URL,)
         # Only OpenAI's own address may receive the key that its users keep in the environment.
-        ambient = "" if spec.base_url else os.environ.get("OPENAI_API_KEY", "")
+        ambient = "" if spec.base_urls else os.environ.get("OPENAI_API_KEY", "")
         self._key = spec.api_key.get_secret_value() if spec.api_key else ambient
         secrets = [self._key, *(value.get_secret_value() for value in spec.headers.values())]
-        self._endpoint = Endpoint(
-            spec.file or spec.name, spec.model or "", base_url, secrets_of([*secrets, *_url_secrets(base_url)])
-        )
+        masked = secrets_of([*secrets, *(secret for url in urls for secret in _url_secrets(url))])
+        place = spec.file or spec.name
+        self._endpoints = [Endpoint(place, spec.model or "", url, masked) for url in urls]
+        self._endpoint = self._endpoints[0]
         self._fingerprint = _hash(
             {
-                "base_url": public_url(base_url),
+                "base_url": public_url(urls[0]),
                 "model": spec.model,
                 "revision": spec.revision,
                 "format": _format(spec),
@@ -77,10 +74,11 @@ class OpenAIBackend:
                 "engine": dict(spec.engine),
             }
         )
-        self._server = Server(self._endpoint, spec, self._key, _format(spec) == "chat")
+        chat = _format(spec) == "chat"
+        servers = [Server(one, spec, self._key, ApiAsker(spec, chat=chat)) for one in self._endpoints]
+        endpoints = Endpoints(servers, most=spec.concurrency, max_retries=spec.max_retries, timeout_s=spec.timeout_s)
+        self._remote = Remote(f"openai-{name}", endpoints, self._stopped_answering)
         self._cut_stops = False
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: threading.Thread | None = None
 
     def record(self, model: str) -> ModelRecord:
         """Identity by address, name and settings; `notes` say what the server was found not to take."""
@@ -98,8 +96,14 @@ class OpenAIBackend:
             engine=f"openai-compatible API at {public_url(self._endpoint.base_url)}",
             engine_options=dict(self._spec.engine),
             sampling=Sampling(**self._spec.sampling.model_dump(exclude_none=True)),
-            notes=(*notes, *self._server.dialect.notes()),
+            notes=(*notes, *self._found()),
         )
+
+    def _found(self) -> tuple[str, ...]:
+        """What the servers were found to take and not to take, as they were asked."""
+        endpoints = self._remote.endpoints
+        of_each = dict.fromkeys(note for server in endpoints.servers for note in server.asker.notes())
+        return (*of_each, *endpoints.notes)
 
     def prepare(self, request: Request) -> Prepared | Failure:
         """Messages and key. An option of several words is a Failure: an API gives no log-probability of given text."""
@@ -140,93 +144,43 @@ class OpenAIBackend:
 
     def start(self, progress: Progress) -> None:
         """Open the connection and ask the server what it serves. Raises EngineError for a bad key or a dead address."""
-        if self._loop is not None:
+        if self._remote.is_running:
             return
-        if not self._key and not self._spec.base_url and not self._spec.headers:
+        if not self._key and not self._spec.base_urls and not self._spec.headers:
             raise EngineError(
                 f"{self._endpoint.place}: api_key: required for {OPENAI_URL}, and not given",
                 kind="bad_key",
                 hint="add `api_key: ${OPENAI_API_KEY}`, or `base_url` of your own server",
             )
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name=f"openai-{self.models[0]}", daemon=True)
-        self._thread.start()
-        progress.phase(f"{self.models[0]}: connecting to {public_url(self._endpoint.base_url)}")
+        self._remote.start()
+        progress.phase(f"{self.models[0]}: connecting to {self._addresses}")
         try:
-            note = asyncio.run_coroutine_threadsafe(self._server.probe(), self._loop).result()
+            notes, _ = self._remote.call(self._remote.endpoints.probe())
         except BaseException:
             self.close()
             raise
-        if note:
+        for note in notes:
             progress.note(note)
+
+    @property
+    def _addresses(self) -> str:
+        return ", ".join(public_url(one.base_url) for one in self._endpoints)
 
     def stream(self, prepared: Iterable[Prepared | None]) -> Iterator[tuple[Prepared, Completion]]:
         """Completions as they land. Raises EngineError for a bad key or model, or when nothing connects any more."""
         self.start(Silent())
-        assert self._loop is not None
-        waiting = iter(prepared)
-        landed: queue.SimpleQueue[tuple[Prepared, Future[Completion | EngineError]]] = queue.SimpleQueue()
-        in_flight: set[Future[Completion | EngineError]] = set()
-        exhausted, idle, unreachable = False, False, 0
-        gone: EngineError | None = None
-        try:
-            while True:
-                idle = False
-                while not exhausted and gone is None and len(in_flight) < self._spec.concurrency:
-                    one = next(waiting, _END)
-                    if one is _END:
-                        exhausted = True
-                        break
-                    if not isinstance(one, Prepared):
-                        idle = True  # nothing to ask at the moment
-                        break
-                    future = asyncio.run_coroutine_threadsafe(self._server.answer(one), self._loop)
-                    in_flight.add(future)
-                    future.add_done_callback(lambda done, one=one: landed.put((one, done)))
-                if not in_flight:
-                    if not idle:
-                        break
-                    time.sleep(_IDLE_S)
-                    continue
-                try:
-                    one, future = landed.get(timeout=_IDLE_S if idle else None)
-                except queue.Empty:
-                    continue
-                in_flight.discard(future)
-                if future.cancelled():
-                    continue
-                answer = future.result()
-                if isinstance(answer, Completion):
-                    yield one, answer
-                    lost = answer.failure is not None and answer.failure.kind == "connection"
-                    unreachable = unreachable + 1 if lost else 0
-                    if unreachable < max(4, self._spec.concurrency):
-                        continue
-                    # Each of these was retried for a minute: the rest would fail the same way, hours later.
-                    answer = EngineError(
-                        f"{self._endpoint.place}: base_url: {public_url(self._endpoint.base_url)} stopped answering",
-                        kind="unreachable",
-                        hint="restart the server, then run again: what was answered is kept",
-                    )
-                gone = gone or answer
-                for other in in_flight:
-                    other.cancel()  # what landed meanwhile is paid for, and still handed out
-            if gone is not None:
-                raise gone
-        finally:
-            for future in in_flight:
-                future.cancel()
+        yield from self._remote.stream(prepared)
+
+    def _stopped_answering(self) -> EngineError:
+        return EngineError(
+            f"{self._endpoint.place}: base_url: {self._addresses} stopped answering",
+            kind="unreachable",
+            hint="restart the server, then run again: what was answered is kept",
+        )
 
     def close(self) -> None:
         """Close connections and end the loop's thread."""
-        loop, thread = self._loop, self._thread
-        self._loop = self._thread = None
-        if loop is None or thread is None:
-            return
-        asyncio.run_coroutine_threadsafe(self._server.close(), loop).result(timeout=30)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(timeout=30)
-        loop.close()
+        self._remote.close()
 
 
 def _format(spec: ModelSpec) -> str:

@@ -107,6 +107,11 @@ def is_transient(error: BaseException) -> bool:
     return error.status_code in (408, 409, 425, 429) or error.status_code >= 500
 
 
+def is_overloaded(error: BaseException) -> bool:
+    """Whether the server had too much to do: fewer requests at a time would have been answered."""
+    return isinstance(error, openai.APIStatusError) and error.status_code in (429, 503, 529) and is_transient(error)
+
+
 def explain(error: Exception, endpoint: Endpoint, *, timeout_s: float) -> Failure | EngineError:
     """What an error that outlived its retries means for this request (Failure) or for the endpoint (EngineError)."""
     place, url = endpoint.place, public_url(endpoint.base_url)

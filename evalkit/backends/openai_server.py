@@ -1,7 +1,8 @@
-"""One API server as seen from the event loop: connected to, probed, asked, and asked again.
+"""One API server as seen from the event loop: connected to, probed, asked once.
 
-The client's own retries are off: depending on its version it ignores a Retry-After above one or two minutes or gives
-up on it, and one request's pause does not hold back the others.
+Who is asked, and what is asked again, is for `endpoints.Endpoints`. The client's own retries are off: depending on its
+version it ignores a Retry-After above one or two minutes or gives up on it, and one request's pause does not hold back
+the others.
 """
 
 from __future__ import annotations
@@ -9,25 +10,29 @@ from __future__ import annotations
 import asyncio
 import difflib
 import json
-import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 import openai
 import tenacity
 
-from evalkit.backends.openai_errors import Endpoint, explain, is_transient, retry_after_s
-from evalkit.backends.openai_reply import read_reply
-from evalkit.backends.openai_request import Dialect, arguments
+from evalkit.backends.openai_errors import Endpoint, explain, public_url
 from evalkit.config import ModelSpec
 from evalkit.types import Completion, EngineError, Failure, Prepared
 
 _PROBE_TIMEOUT_S = 60.0  # several attempts to connect fit in
 _PROBE_ATTEMPTS = 3
 _CONNECT_TIMEOUT_S = 10.0
-_LATE_RETRIES = 2
 TRANSPORT: str | None = None
 """How HTTP is spoken; None: the fastest that is installed. For measuring one beside another."""
-_FILLS_IN_DEFAULTS = {"vllm", "sglang"}  # `owned_by` of servers that apply generation_config.json
 _backoff = tenacity.wait_random_exponential(multiplier=0.5, max=60)
+
+
+def backoff() -> Callable[[tenacity.RetryCallState], float]:
+    """How long to wait before an attempt that the server did not ask to be later."""
+    return _backoff
 
 
 def transports() -> list[str]:
@@ -47,21 +52,66 @@ def _is_there(module: str) -> bool:
         return False
 
 
-class Server:
-    """Used from one event loop only, but for `dialect`, which anyone may read."""
+class Asker(Protocol):
+    """How a question is put to a server, and its reply read."""
 
-    def __init__(self, endpoint: Endpoint, spec: ModelSpec, key: str, chat: bool) -> None:
-        self.dialect = Dialect()
-        self._endpoint = endpoint
+    def met(self, owner: str | None) -> None:
+        """What kind of server this is: the `owned_by` of what it lists, where it says so."""
+        ...
+
+    async def ask(self, client: openai.AsyncOpenAI, one: Prepared) -> Completion:
+        """Ask once. Raises what the client raises, TimeoutError, or BadReply."""
+        ...
+
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of the manifest must know of how this server answers."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What GET /models tells: the rows by id, empty where the server has no such route.
+
+    model: what is going to be asked for. place: the model file.
+    """
+
+    place: str
+    url: str
+    model: str
+    models: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    @property
+    def has_model(self) -> bool:
+        """Whether the model is listed, or nothing is."""
+        return not self.models or self.model in self.models
+
+    @property
+    def told(self) -> str:
+        """The model, and what is listed instead, the most alike."""
+        near = difflib.get_close_matches(self.model, self.models, n=1) or list(self.models)[:1]
+        return f"{self.model!r}; it lists {near[0]!r}" if near else repr(self.model)
+
+    @property
+    def context_limit(self) -> int | None:
+        """Tokens of prompt and answer together, where the server tells (vLLM does)."""
+        said = self.models.get(self.model, {}).get("max_model_len")
+        return said if isinstance(said, int) else None
+
+
+class Server:
+    """Used from one event loop only."""
+
+    def __init__(self, endpoint: Endpoint, spec: ModelSpec, key: str, asker: Asker) -> None:
+        self.endpoint = endpoint
+        self.asker = asker
         self._spec = spec
         self._key = key
-        self._chat = chat
         self._client: openai.AsyncOpenAI | None = None
-        self._not_before = 0.0  # loop time before which the server asked not to be called
 
-    async def probe(self) -> str:
-        """What GET /models tells. Only a refused key and a dead address end the run; the route is optional."""
-        client = await self._connected()
+    async def probe(self) -> Listed:
+        """What GET /models tells. Raises EngineError for a refused key and a dead address only; the route is optional."""
+        client = await self.connected()
+        nothing = Listed(self.endpoint.place, public_url(self.endpoint.base_url), self.endpoint.model)
         retrying = tenacity.AsyncRetrying(
             stop=tenacity.stop_after_attempt(min(_PROBE_ATTEMPTS, self._spec.max_retries + 1)),
             wait=_backoff,
@@ -71,115 +121,50 @@ class Server:
         try:
             async with asyncio.timeout(_PROBE_TIMEOUT_S):
                 reply = await retrying(client.models.with_raw_response.list)
-            listed = {row["id"]: row.get("owned_by") for row in json.loads(reply.text)["data"]}
+            rows = {row["id"]: dict(row) for row in json.loads(reply.text)["data"]}
         except openai.AuthenticationError as error:
-            refused = explain(error, self._endpoint, timeout_s=_PROBE_TIMEOUT_S)
+            refused = explain(error, self.endpoint, timeout_s=_PROBE_TIMEOUT_S)
         except openai.APIConnectionError as error:
-            told = explain(error, self._endpoint, timeout_s=_PROBE_TIMEOUT_S)
+            told = explain(error, self.endpoint, timeout_s=_PROBE_TIMEOUT_S)
             assert isinstance(told, Failure)
             refused = EngineError(
-                f"{self._endpoint.place}: base_url: {told.message}", kind="unreachable", hint=told.hint
+                f"{self.endpoint.place}: base_url: {told.message}", kind="unreachable", hint=told.hint
             )
         except (openai.OpenAIError, TimeoutError, ValueError, LookupError, TypeError, AttributeError):
-            return ""
+            return nothing
         else:
-            owner = next((owner for owner in listed.values() if owner in _FILLS_IN_DEFAULTS), None)
-            self.dialect = Dialect(all_fields=owner is not None)
-            if not listed or self._spec.model in listed:
-                return ""
-            near = difflib.get_close_matches(self._spec.model or "", listed, n=1) or list(listed)[:1]
-            return f"{self._endpoint.place}: model: the server does not list {self._spec.model!r}; it lists {near[0]!r}"
+            self.asker.met(next((row["owned_by"] for row in rows.values() if row.get("owned_by")), None))
+            return Listed(nothing.place, nothing.url, nothing.model, rows)
         assert isinstance(refused, EngineError)
         raise refused from None  # the client's error carries the request, headers and all
 
-    async def answer(self, one: Prepared) -> Completion | EngineError:
-        """One completion, after as many attempts as it takes. An error is a value here: it must not be lost."""
+    async def attempt(self, one: Prepared) -> Completion:
+        """Ask once. Raises what the client raises, TimeoutError, or BadReply."""
+        return await self.asker.ask(await self.connected(), one)
 
-        def wait_s(state: tenacity.RetryCallState) -> float:
-            error = state.outcome.exception() if state.outcome else None
-            asked = retry_after_s(error)
-            if asked is None:
-                return _backoff(state)
-            # All requests to this server hold, and do not come back in the same instant.
-            loop = asyncio.get_running_loop()
-            self._not_before = max(self._not_before, loop.time() + asked)
-            return asked + random.uniform(0, min(1.0, asked / 4))
-
-        late = 0
-
-        def again(error: BaseException) -> bool:
-            """Late replies are asked for anew a few times only: each may have been written, and paid for, all the same."""
-            nonlocal late
-            if isinstance(error, TimeoutError):
-                late += 1
-                return late <= _LATE_RETRIES
-            return is_transient(error)
-
-        retrying = tenacity.AsyncRetrying(
-            stop=tenacity.stop_after_attempt(self._spec.max_retries + 1),
-            wait=wait_s,
-            retry=tenacity.retry_if_exception(again),
-            reraise=True,
-        )
-        try:
-            return await retrying(self._attempt, one)
-        except Exception as error:
-            told = explain(error, self._endpoint, timeout_s=self._spec.timeout_s)
-            return told if isinstance(told, EngineError) else Completion("", finish_reason="error", failure=told)
-
-    async def _attempt(self, one: Prepared) -> Completion:
-        client = await self._connected()
-        loop = asyncio.get_running_loop()
-        while (pause := self._not_before - loop.time()) > 0:
-            await asyncio.sleep(pause)
-        create = (
-            client.chat.completions.with_raw_response.create
-            if self._chat
-            else client.completions.with_raw_response.create
-        )
-        while True:
-            dialect = self.dialect
-            call = arguments(self._spec, one.request, None if self._chat else one.prompt, dialect)
-            try:
-                async with asyncio.timeout(self._spec.timeout_s):
-                    reply = await create(**call)  # pyright: ignore[reportArgumentType, reportCallIssue]
-            except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
-                narrower = dialect.narrowed(error.message)
-                if narrower is None:
-                    raise
-                self._narrow(dialect, narrower)
-                continue
-            completion = read_reply(reply.text, one.request)
-            silent = one.request.options and completion.logprobs is None and dialect.top_logprobs
-            if not silent or completion.reasoning:
-                return completion
-            # Asked for log-probabilities, the server neither gave nor refused them.
-            self._narrow(dialect, Dialect(0, dialect.schemas, dialect.token_field, dialect.all_fields))
-
-    def _narrow(self, seen: Dialect, narrower: Dialect) -> None:
-        """Keep `narrower`, unless another request in flight has already moved on from `seen`."""
-        if self.dialect == seen:
-            self.dialect = narrower
-
-    async def close(self) -> None:
-        """Cancel what is in flight and close the connections."""
-        others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
-        if self._client is not None:
-            await self._client.close()
-        self._client = None
-        await asyncio.get_running_loop().shutdown_asyncgens()
-
-    async def _connected(self) -> openai.AsyncOpenAI:
+    async def connected(self) -> openai.AsyncOpenAI:
+        """The client, with its connections."""
         if self._client is None:
             self._client = openai.AsyncOpenAI(
-                base_url=self._endpoint.base_url,
+                base_url=self.endpoint.base_url,
                 api_key=self._key or "none",  # a server without a key still gets the header the client insists on
                 default_headers={name: value.get_secret_value() for name, value in self._spec.headers.items()},
                 max_retries=0,
-                http_client=openai.DefaultAioHttpClient() if (TRANSPORT or transports()[0]) == "aiohttp" else None,
+                http_client=self._http_client(),
                 timeout=openai.Timeout(None, connect=_CONNECT_TIMEOUT_S),
             )
         return self._client
+
+    def _http_client(self) -> Any:
+        """Connections through aiohttp where it is there. No proxy of the environment stands before this very machine."""
+        here = urlsplit(self.endpoint.base_url).hostname in ("127.0.0.1", "localhost", "::1")
+        options: dict[str, Any] = {"trust_env": False} if here else {}
+        if (TRANSPORT or transports()[0]) == "aiohttp":
+            return openai.DefaultAioHttpClient(**options)
+        return openai.DefaultAsyncHttpxClient(**options)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._client is not None:
+            await self._client.close()
+        self._client = None

@@ -182,7 +182,8 @@ class TransformersEngine:
                     greedy = all(best == token for best, token in zip(likeliest, part.scored, strict=False))
                     for option, last in part.lasts:
                         logprob = before + float(scores[-1, last])
-                        tallies[place].add(option, logprob, greedy=greedy and likeliest[-1] == last)
+                        told = greedy and likeliest[-1] == last
+                        tallies[place].add(option, logprob, greedy=told, tokens=len(part.scored) + 1)
         return [tally.completion() for tally in tallies]
 
     def _forward(self, ids: Any, mask: Any, keep: int) -> Any:

@@ -26,6 +26,9 @@ from evalkit.types import Completion, Failure, InputError, ModelRecord, Prepared
 
 _LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 
+# Each slot takes memory on the device; of more adapters vLLM exchanges those that no running request needs.
+_MOST_SLOTS = 16
+
 _CANARIES = (
     "The capital of France is",
     "Question: What is 7 + 5?\nAnswer:",
@@ -220,7 +223,8 @@ class VllmBackend:
                 "enable_lora": True,
                 "max_lora_rank": next(size for size in _LORA_RANKS if size >= rank),
                 # One slot more than adapters: with as many as adapters vLLM has mixed them up with the base.
-                "max_loras": len(self._served) + 1,
+                "max_loras": min(len(self._served) + 1, _MOST_SLOTS),
+                "max_cpu_loras": len(self._served) + 1,
                 **options,
             }
         return options
@@ -257,18 +261,25 @@ class VllmBackend:
             [int(token) for token in range(0, tokenizer.vocab_size, max(1, tokenizer.vocab_size // 64))][:64]
         ] * len(prompts)
         alone = engine.next_token_logprobs([(prompt, None) for prompt in prompts], named)
+        adapted: dict[str, list[list[float]]] = {}
         for name in self._served:
-            lora = self._lora(name)
-            adapted = engine.next_token_logprobs([(prompt, lora) for prompt in prompts], named)
-            mixture = [(prompt, who) for prompt in prompts for who in (None, lora)]
-            mixed = engine.next_token_logprobs(mixture, [tokens for tokens in named for _ in range(2)])
-            for own, tuned, among_own, among_tuned in zip(alone, adapted, mixed[::2], mixed[1::2], strict=True):
-                if _distance(own, tuned) == 0:
-                    return f"adapter {name!r} served by this vLLM changes nothing"
-                if _distance(among_own, own) > _distance(among_own, tuned):
+            adapted[name] = engine.next_token_logprobs([(prompt, self._lora(name)) for prompt in prompts], named)
+            if all(_distance(own, tuned) == 0 for own, tuned in zip(alone, adapted[name], strict=True)):
+                return f"adapter {name!r} served by this vLLM changes nothing"
+        who = [None, *self._served]
+        mixture = [(prompt, None if name is None else self._lora(name)) for prompt in prompts for name in who]
+        mixed = engine.next_token_logprobs(mixture, [tokens for tokens in named for _ in who])
+        for place, own in enumerate(alone):
+            among = dict(zip(who, mixed[place * len(who) :], strict=False))
+            for name in self._served:
+                tuned = adapted[name][place]
+                if _distance(among[None], own) > _distance(among[None], tuned):
                     return f"this vLLM answers the base with adapter {name!r} when both are in a batch"
-                if _distance(among_tuned, tuned) > _distance(among_tuned, own):
+                if _distance(among[name], tuned) > _distance(among[name], own):
                     return f"this vLLM answers adapter {name!r} with the base when both are in a batch"
+                for other in self._served:
+                    if _distance(among[name], tuned) > _distance(among[name], adapted[other][place]):
+                        return f"this vLLM answers adapter {name!r} with {other!r} when both are in a batch"
         return None
 
 

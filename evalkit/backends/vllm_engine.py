@@ -234,25 +234,20 @@ class VllmEngine:
 
         Last tokens are read from one distribution; earlier tokens of an option or span are scored as part of the prompt.
         """
-        from vllm import SamplingParams
-        from vllm.sampling_params import RequestOutputKind
-
         assert one.token_ids is not None
         if not one.request.is_scored:
             yield Part(one.token_ids, len(one.token_ids), ()), self._sampling(one)
             return
-        for part in parts_of(one):
+        for part in parts_of(one, block=self._block):
             for start in range(0, len(part.lasts), _MAX_NAMED_TOKENS):
-                some = part.lasts[start : start + _MAX_NAMED_TOKENS]
-                params = SamplingParams(
-                    temperature=0.0,
-                    max_tokens=1,
-                    logprob_token_ids=sorted({last for _, last in some}),
-                    prompt_logprobs=0 if part.scored else None,
-                    detokenize=False,
-                    output_kind=RequestOutputKind.FINAL_ONLY,
-                )
-                yield replace(part, lasts=some), params
+                some = replace(part, lasts=part.lasts[start : start + _MAX_NAMED_TOKENS])
+                yield some, _scoring(some)
+
+    @property
+    def _block(self) -> int | None:
+        """Tokens of a block of the prefix cache, None where there is none."""
+        cache = self._engine.vllm_config.cache_config
+        return int(cache.block_size) if cache.enable_prefix_caching and cache.block_size else None
 
     def _sampling(self, one: Prepared) -> Any:
         from vllm import SamplingParams
@@ -302,7 +297,11 @@ class VllmEngine:
             if not state.prepared.request.is_scored:
                 yield state.prepared, _completion(state.prepared, output)
                 continue
-            _read_part(state.tally, state.parts[output.request_id], output)
+            part = state.parts[output.request_id]
+            if _is_cut_short(part, output):
+                self._put_whole(state, part, waiting)
+                continue
+            _read_part(state.tally, part, output)
             if not state.open:
                 yield state.prepared, state.tally.completion()
 
@@ -312,6 +311,20 @@ class VllmEngine:
             return
         self._prefill_s += max(0.0, metrics.first_token_ts - metrics.scheduled_ts)
         self._decode_s += max(0.0, metrics.last_token_ts - metrics.first_token_ts)
+
+    def _put_whole(self, state: _Waiting, part: Part, waiting: dict[str, _Waiting]) -> None:
+        """Ask a part again without the prefix cache."""
+        id = f"evalkit-{next(self._ids)}"
+        whole = replace(part, shares=False)
+        try:
+            self._engine.add_request(
+                id, {"prompt_token_ids": list(whole.ids)}, _scoring(whole), lora_request=state.lora
+            )
+        except Exception as error:  # it was taken before: the engine is dead
+            raise self._died(error) from error
+        waiting[id] = state
+        state.open.add(id)
+        state.parts[id] = whole
 
     # --- errors ---
 
@@ -367,15 +380,42 @@ def _completion(prepared: Prepared, output: Any) -> Completion:
     return Completion(one.text, finish_reason=one.finish_reason, usage=usage, token_ids=kept)
 
 
+def _scoring(part: Part) -> Any:
+    """SamplingParams that answer one part of a scored request."""
+    from vllm import SamplingParams
+    from vllm.sampling_params import RequestOutputKind
+
+    return SamplingParams(
+        temperature=0.0,
+        max_tokens=1,
+        logprob_token_ids=sorted({last for _, last in part.lasts}),
+        prompt_logprobs=0 if part.scored else None,
+        # vLLM does not read the prefix cache where it is to score a prompt, since rows of what it finds there are missing.
+        skip_reading_prefix_cache=False if part.scored and part.shares else None,
+        flat_logprobs=True,  # no object for each token of the prompt
+        detokenize=False,
+        output_kind=RequestOutputKind.FINAL_ONLY,
+    )
+
+
+def _is_cut_short(part: Part, output: Any) -> bool:
+    """Whether the prefix cache held tokens that were to be scored, so that their rows are missing.
+
+    It does where options begin alike for longer than a block, or where the same was asked before.
+    """
+    return bool(part.scored) and (output.num_cached_tokens or 0) >= part.first
+
+
 def _read_part(tally: Tally, part: Part, output: Any) -> None:
     """Add up the log-probabilities that one part answers; a token of rank 1 was the likeliest where it stands."""
     first = output.outputs[0]
     named = first.logprobs[0]
     before, greedy = 0.0, True
-    rows = output.prompt_logprobs[part.first :] if part.scored else ()
+    # The last rows are those of the last tokens, with and without rows for what the prefix cache held.
+    rows = output.prompt_logprobs[-len(part.scored) :] if part.scored else ()
     for token, row in zip(part.scored, rows, strict=True):
         before += row[token].logprob
         greedy = greedy and row[token].rank == 1
     for place, last in part.lasts:
         logprob = before + named[last].logprob if last in named else math.nan
-        tally.add(place, logprob, greedy=greedy and first.token_ids[0] == last)
+        tally.add(place, logprob, greedy=greedy and first.token_ids[0] == last, tokens=len(part.scored) + 1)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from evalkit.config.default_policy import default_policy_text
+from evalkit.config.executor import LOCAL, ExecutorSpec, executor_fields
 from evalkit.config.judge import JudgeSpec, LimitsSpec, PriceSpec
 from evalkit.config.model import ModelSpec, ReasoningSpec, SamplingSpec
 from evalkit.config.policy import (
@@ -33,6 +34,7 @@ __all__ = [
     "ComposedSpec",
     "EntrySpec",
     "ExamPolicy",
+    "ExecutorSpec",
     "ExtractSpec",
     "Fraction",
     "GuardPolicy",
@@ -40,6 +42,7 @@ __all__ = [
     "HubSpec",
     "JudgePolicy",
     "JudgeSpec",
+    "LOCAL",
     "LimitsSpec",
     "MemberSpec",
     "MissingPolicy",
@@ -61,6 +64,7 @@ __all__ = [
     "TaxPolicy",
     "TurnSpec",
     "default_policy_text",
+    "executor_fields",
     "read_any_suite",
     "read_judge",
     "read_model",

@@ -39,6 +39,16 @@ class ReasoningSpec(Spec):
     budget: Annotated[int, Field(ge=1)] | None = None
 
 
+class ServerSpec(Spec):
+    """How `backend: vllm-server` runs its server.
+
+    keep: leave it running at the end, for the next run to use. start_timeout_s: how long it may take to load.
+    """
+
+    keep: bool = False
+    start_timeout_s: Annotated[float, Field(gt=0)] = 1800.0
+
+
 class ModelSpec(Spec):
     """One model under test, or the model behind a judge. `file` and `folder` say where it was read from."""
 
@@ -54,13 +64,15 @@ class ModelSpec(Spec):
     engine: Mapping[str, Any] = Field(default_factory=dict)
     sampling: SamplingSpec = SamplingSpec()
     reasoning: ReasoningSpec | None = None
-    # openai
-    base_url: str | None = None
+    # openai, and vllm-server where it is to use servers that run already
+    base_url: str | tuple[str, ...] | None = None
     api_key: SecretStr | None = None
     headers: Mapping[str, SecretStr] = Field(default_factory=dict)
-    concurrency: Annotated[int, Field(ge=1)] = 32
+    concurrency: Annotated[int, Field(ge=1)] = 128
     timeout_s: Annotated[float, Field(gt=0)] = 600.0
     max_retries: Annotated[int, Field(ge=0)] = 8
+    # vllm-server
+    server: ServerSpec = ServerSpec()
     # replay
     outputs: str | None = None
     output_field: str = "output"
@@ -76,15 +88,26 @@ class ModelSpec(Spec):
     def _fields_fit_the_backend(self) -> ModelSpec:
         if self.backend == "replay" and not self.outputs:
             raise ValueError("backend replay needs `outputs: FILE.jsonl`")
-        if self.backend in ("vllm", "transformers", "openai") and not self.model:
+        if self.backend in ("vllm", "vllm-server", "transformers", "openai") and not self.model:
             raise ValueError(f"backend {self.backend} needs `model:` (a path or a hub id; for openai the served name)")
         if self.backend != "replay" and self.outputs:
             raise ValueError("`outputs` belongs to `backend: replay`")
         if self.backend in ("vllm", "transformers", "replay") and (self.base_url or self.api_key or self.headers):
-            raise ValueError("`base_url`, `api_key` and `headers` belong to `backend: openai`")
-        if self.adapter and self.backend not in ("vllm", "transformers"):
+            raise ValueError("`base_url`, `api_key` and `headers` belong to `backend: openai` or `vllm-server`")
+        if self.adapter and self.backend not in ("vllm", "vllm-server", "transformers"):
             raise ValueError(f"backend {self.backend} takes no `adapter`; name the served adapter in `model`")
+        if self.server != ServerSpec() and (self.backend != "vllm-server" or self.base_url):
+            raise ValueError(
+                "`server` belongs to `backend: vllm-server` without `base_url`: a server that evalkit starts"
+            )
+        if isinstance(self.base_url, tuple) and len(set(self.base_url)) < max(1, len(self.base_url)):
+            raise ValueError("base_url: a list names at least one address, each once")
         return self
+
+    @property
+    def base_urls(self) -> tuple[str, ...]:
+        """The addresses that serve the model; empty where none is stated."""
+        return (self.base_url,) if isinstance(self.base_url, str) else self.base_url or ()
 
     def path_of(self, value: str) -> str:
         """`value` as a path relative to the model file where that exists, else unchanged (a hub id)."""

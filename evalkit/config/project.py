@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
+from evalkit.config.executor import LOCAL, ExecutorSpec, executor_fields
 from evalkit.config.spec import Spec
 
 
@@ -28,7 +29,7 @@ class ProjectSpec(Spec):
     judge: str | None = None
     policy: str | None = None
     plugins: tuple[str, ...] = ()
-    executor: Literal["local"] = "local"
+    executor: Annotated[ExecutorSpec, BeforeValidator(executor_fields)] = LOCAL
     probes: ProbesSpec = ProbesSpec()
     file: str = Field(default="", exclude=True)
     folder: str = Field(default="", exclude=True)

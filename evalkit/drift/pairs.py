@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from evalkit.columns import is_, is_in, matched, places, words
 from evalkit.statistics import rests_on_too_few, widened_difference
 from evalkit.types import Drift, Estimate, TaskRecord
 
@@ -64,17 +64,16 @@ class Pairs:
 
 def pair(rows: pd.DataFrame, tasks: Sequence[TaskRecord]) -> Pairs:
     """The answers to these tasks that both models gave, in the order of task, id and sample."""
-    mine: Any = rows[rows["task"].isin([task.name for task in tasks])]
-    mine = mine.assign(task=mine["task"].astype(object), id=mine["id"].astype(object)).sort_values(_KEY)
-    keys = pd.MultiIndex.from_frame(mine[_KEY])
-    is_base = (mine["arm"] == "base").to_numpy()
-    base = mine[is_base & keys.isin(keys[~is_base])]
-    tuned = mine[~is_base & keys.isin(keys[is_base])]
-    item, _ = pd.factorize(pd.MultiIndex.from_frame(tuned[["task", "id"]]))
+    mine = np.flatnonzero(is_in(rows["task"], [task.name for task in tasks]))
+    place = places(rows[_KEY].iloc[mine], _KEY)
+    is_base = is_(rows["arm"].iloc[mine], "base")
+    one, other = matched(place[is_base], place[~is_base])
+    base, tuned = rows.iloc[mine[is_base][one]], rows.iloc[mine[~is_base][other]]
+    _, item = np.unique(places(tuned, ["task", "id"]), return_inverse=True)
     groups = None
     if any(task.clustered for task in tasks):
         _, first = np.unique(item, return_index=True)
-        groups = tuned["group"].to_numpy(dtype=object)[first]
+        groups = words(tuned["group"].iloc[first])
     return Pairs(base, tuned, item, groups)
 
 

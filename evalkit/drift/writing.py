@@ -5,16 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
+from evalkit.columns import is_, is_in
 from evalkit.drift.pairs import Pairs, rate_change, told
-from evalkit.scorers.refusal import declines
 from evalkit.scorers.repetition import CIRCLES_FROM, SHORTEST, repeated_share, words_of
 from evalkit.statistics import distinct_difference, ratio_of_totals
+from evalkit.texts import Texts
 from evalkit.types import Drift
 
 MOST_READ = 500
@@ -23,32 +22,32 @@ MOST_READ = 500
 _UNUSABLE = ("unparsed", "unextracted", "truncated")
 
 
-def writing_measures(pairs: Pairs, level: float, seed: int) -> tuple[tuple[Drift, ...], tuple[str, ...]]:
+def writing_measures(pairs: Pairs, read: Texts, level: float, seed: int) -> tuple[tuple[Drift, ...], tuple[str, ...]]:
     """The measures of generated answers, and a caution where not every answer's words were counted."""
     if not len(pairs):
         return (), ()
-    read, cautions = pairs, ()
+    some, cautions = pairs, ()
     if pairs.items > MOST_READ:
         drawn = np.random.default_rng(seed).permutation(pairs.items)[:MOST_READ]
-        read = pairs.where(np.isin(pairs.item, drawn))
+        some = pairs.where(np.isin(pairs.item, drawn))
         cautions = (f"repetition and distinct word pairs are of {MOST_READ} of {pairs.items} items, drawn at random",)
     measures = (
-        *_length(pairs, level),
-        *_refusals(pairs, level),
+        *_length(pairs, read, level),
+        *_refusals(pairs, read, level),
         *_format(pairs, level),
         *_endings(pairs, level),
-        *_words(read, level),
+        *_words(some, read, level),
     )
     return measures, cautions
 
 
-def _length(pairs: Pairs, level: float) -> Iterator[Drift]:
+def _length(pairs: Pairs, read: Texts, level: float) -> Iterator[Drift]:
     """Tokens, or characters where an arm's answers were recorded without a count of tokens. The change is relative."""
     unit = "tokens"
     base, tuned = (arm["completion_tokens"].fillna(0).to_numpy(dtype=float) for arm in (pairs.base, pairs.tuned))
     if not (base.any() and tuned.any()):
         unit = "characters"
-        base, tuned = (texts(arm).str.len().to_numpy(dtype=float) for arm in (pairs.base, pairs.tuned))
+        base, tuned = (np.nan_to_num(read.characters(arm.index.to_numpy())) for arm in (pairs.base, pairs.tuned))
     before, after = pairs.mean_by_item(base), pairs.mean_by_item(tuned)
     ratio = told(ratio_of_totals(after, before, pairs.groups, level=level, log_scale=True))
     if math.isfinite(ratio.value):
@@ -61,8 +60,8 @@ def _length(pairs: Pairs, level: float) -> Iterator[Drift]:
         yield Drift("length", float(before.mean()), float(after.mean()), relative, unit)
 
 
-def _refusals(pairs: Pairs, level: float) -> Iterator[Drift]:
-    base, tuned = (np.array([declines(text) for text in texts(arm)]) for arm in (pairs.base, pairs.tuned))
+def _refusals(pairs: Pairs, read: Texts, level: float) -> Iterator[Drift]:
+    base, tuned = (read.declines(arm.index.to_numpy()) for arm in (pairs.base, pairs.tuned))
     yield from rate_change("refusal_rate", pairs, base, tuned, level)
 
 
@@ -71,26 +70,27 @@ def _format(pairs: Pairs, level: float) -> Iterator[Drift]:
     scored = pairs.where((pairs.base["value"].notna().to_numpy()) & (pairs.tuned["value"].notna().to_numpy()))
     if not len(scored):
         return
-    base, tuned = (arm["cause"].astype(object).to_numpy() for arm in (scored.base, scored.tuned))
-    usable = [~np.isin(cause.astype(str), _UNUSABLE) for cause in (base, tuned)]
+    base, tuned = (arm["cause"] for arm in (scored.base, scored.tuned))
+    usable = [~is_in(cause, _UNUSABLE) for cause in (base, tuned)]
     yield from rate_change("format_validity", scored, usable[0], usable[1], level)
     for cause in ("unparsed", "unextracted"):
-        had, has = base == cause, tuned == cause
+        had, has = is_(base, cause), is_(tuned, cause)
         if had.any() or has.any():
             yield from rate_change(f"{cause}_rate", scored, had, has, level)
 
 
 def _endings(pairs: Pairs, level: float) -> Iterator[Drift]:
     """Cut off at the token limit; of recorded answers nobody knows how they ended."""
-    known = pairs.where(
-        (pairs.base["finish_reason"] != "recorded").to_numpy() & (pairs.tuned["finish_reason"] != "recorded").to_numpy()
-    )
-    base, tuned = ((arm["finish_reason"] == "length").to_numpy() for arm in (known.base, known.tuned))
+    known = pairs.where(~is_(pairs.base["finish_reason"], "recorded") & ~is_(pairs.tuned["finish_reason"], "recorded"))
+    base, tuned = (is_(arm["finish_reason"], "length") for arm in (known.base, known.tuned))
     yield from rate_change("truncation_rate", known, base, tuned, level)
 
 
-def _words(pairs: Pairs, level: float) -> Iterator[Drift]:
-    base, tuned = ([words_of(text) for text in texts(arm)] for arm in (pairs.base, pairs.tuned))
+def _words(pairs: Pairs, read: Texts, level: float) -> Iterator[Drift]:
+    base, tuned = (
+        [words_of(text or "") for text in read.values(arm.index.to_numpy(), "text")]
+        for arm in (pairs.base, pairs.tuned)
+    )
     yield from rate_change("repetition_rate", pairs, _circling(base), _circling(tuned), level)
     before, after, estimate = distinct_difference(base, tuned, units=pairs.units, level=level)
     if math.isfinite(estimate.value):
@@ -99,8 +99,3 @@ def _words(pairs: Pairs, level: float) -> Iterator[Drift]:
 
 def _circling(answers: list[list[str]]) -> NDArray[np.bool_]:
     return np.array([len(words) >= SHORTEST and repeated_share(words) >= CIRCLES_FROM for words in answers])
-
-
-def texts(arm: pd.DataFrame) -> Any:
-    """What one model wrote, the empty text where it wrote nothing."""
-    return arm["text"].fillna("").astype(object)

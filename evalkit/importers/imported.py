@@ -8,15 +8,20 @@ from dataclasses import dataclass, field
 from evalkit.records import Records
 from evalkit.scorers import UNSCORED
 from evalkit.types import (
+    IMPORTED,
     Completion,
     Example,
     Failure,
+    JudgeRecord,
     Message,
+    ModelRecord,
     Order,
     Prepared,
     Request,
     Sampling,
     Score,
+    SuiteRecord,
+    TaskRecord,
     Verdict,
     Winner,
 )
@@ -96,6 +101,31 @@ class Imported:
             base_grade=grades[0] if grades else None,
             tuned_grade=grades[1] if grades else None,
         )
+
+    @property
+    def base_record(self) -> ModelRecord:
+        """Base, of which only the name is known."""
+        return self._model(self.base)
+
+    @property
+    def tuned_record(self) -> ModelRecord:
+        """Tuned, of which only the name is known."""
+        return self._model(self.tuned)
+
+    @property
+    def suite_records(self) -> tuple[SuiteRecord, ...]:
+        """The one suite: prompts that a judge alone has read."""
+        task = TaskRecord(self.suite, "generate", UNSCORED, self.items, self.items, clustered=self.clustered)
+        return (SuiteRecord(self.suite, "target", self.hash, (task,), source=self.source, licence=self.licence),)
+
+    @property
+    def judge_records(self) -> tuple[JudgeRecord, ...]:
+        """The one judge, which took no exam."""
+        model = self._model(self.judge)
+        return (JudgeRecord(self.judge, self.judge_kind, self.hash, model, alpaca_eval=self.alpaca_eval),)
+
+    def _model(self, name: str) -> ModelRecord:
+        return ModelRecord(name, IMPORTED, name, f"{self.hash}-{name}", engine=IMPORTED)
 
 
 def winner_of(score: float | None) -> Winner | None:

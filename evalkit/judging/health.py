@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from evalkit.judging.anchored import drift_caution
 from evalkit.judging.family import self_preference
@@ -31,18 +32,20 @@ def examined_result(
     min_agreement: float,
     max_unscored: float = 0.02,
     seed: int = 0,
+    characters: Callable[[NDArray[np.integer]], NDArray[np.float64]] | None = None,
 ) -> JudgeResult:
     """One judge's win rate with everything that is known of the judge.
 
     verdicts: of this judge only, repeats included. samples: of all arms, as `records.samples_frame` gives them.
     models: by arm; `record.against` is among them. min_agreement, max_unscored: what its exam must show.
+    characters: how long the answers of these rows are, by labels of the index, of samples without their texts.
     """
     first = verdicts.loc[verdicts["repeat"] == 0, :]
     standing = record.exam.standing(min_agreement, max_unscored) if record.exam else "none"
     groups = _groups(samples)
     result = judge_result(record.name, first, level=level, exam=standing, groups=groups)
     scores = prompt_scores(first)
-    lengths = _length_differences(samples, record.against)
+    lengths = _length_differences(samples, record.against, characters)
     controlled = None
     joined = scores.to_frame("score").join(lengths.rename("length"), how="inner").dropna()
     if len(joined) >= _ENOUGH:
@@ -110,10 +113,13 @@ def _groups(samples: pd.DataFrame) -> pd.Series | None:
     return (mine["suite"] + " " + mine["group"]).set_axis(pd.MultiIndex.from_frame(mine[_ITEM]))
 
 
-def _length_differences(samples: pd.DataFrame, against: str) -> pd.Series:
+def _length_differences(
+    samples: pd.DataFrame, against: str, characters: Callable[[NDArray[np.integer]], NDArray[np.float64]] | None
+) -> pd.Series:
     """Characters of tuned's first answer - the other's, by item."""
-    mine = samples.loc[(samples["sample"] == 0) & samples["arm"].isin([against, "tuned"]), [*_ITEM, "arm", "text"]]
-    lengths = mine.assign(length=mine["text"].str.len(), arm=mine["arm"].astype(str))
+    mine = samples.loc[(samples["sample"] == 0) & samples["arm"].isin([against, "tuned"]), :]
+    length = mine["text"].str.len() if characters is None else characters(mine.index.to_numpy())
+    lengths = mine[[*_ITEM, "arm"]].assign(length=length, arm=mine["arm"].astype(str))
     wide = lengths.astype(dict.fromkeys(_ITEM, str)).pivot(index=_ITEM, columns="arm", values="length")
     if not {against, "tuned"} <= set(wide.columns):
         return pd.Series(dtype=float)

@@ -21,7 +21,7 @@ from evalkit.report.summary import combined, gates_of, verdict_word
 from evalkit.report.tax import worst_suite
 from evalkit.report.text import visible
 from evalkit.report.words import cautions, headline, remedies, sentence, worst_first
-from evalkit.types import Comparison, Decision, JudgeResult, Manifest
+from evalkit.types import IMPORTED, Comparison, Decision, JudgeResult, Manifest
 
 __all__ = ["LiveProgress", "print_summary"]
 
@@ -48,7 +48,9 @@ def print_summary(
 
     colour = _COLOURS[decision.outcome] if decision.complete else "yellow"
     verdict = [say(sentence(comparison, decision))]
-    verdict += [say(f"To decide {remedy}.") for remedy in remedies(decision)[:3]]
+    verdict += [
+        say(f"To decide {remedy}.") for remedy in remedies(decision, imported=manifest.base.backend == IMPORTED)[:3]
+    ]
     title = say(f" {headline(decision)} ", f"bold {colour}")
     console.print(Panel(Group(*verdict), title=title, title_align="left", border_style=colour, padding=(1, 2)))
     console.print(say(f"base {manifest.base.name}   tuned {manifest.tuned.name}", "dim"))

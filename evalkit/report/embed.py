@@ -9,6 +9,8 @@ import base64
 import gzip
 import json
 import math
+import zlib
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,8 +18,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from evalkit.records import verdicts_frame
-from evalkit.report.items import CELLS, FORMS, KEY, OVERLAPS, VIEWS, disagreement, length_unit
+from evalkit.records import SCHEMA, Samples, verdicts_frame
+from evalkit.report.items import CELLS, FORMS, KEY, OVERLAPS, VIEWS, disagreement, item_codes, length_unit
 
 TEXT_ITEMS = 3000
 TEXT_CHARS = 20_000_000
@@ -35,32 +37,34 @@ class Embedded:
     shortened: int
 
 
-def embed(table: pa.Table, items: Any, *, seed: int = 0, most: int = TEXT_ITEMS) -> Embedded:
+def embed(table: pa.Table | Samples, items: Any, *, seed: int = 0, most: int = TEXT_ITEMS) -> Embedded:
     """Pack `items` (of `item_frame`) whole, and of `table` the texts of at most `most` of them.
 
     Flips come first, then items on which the judge contradicts itself or the scores, then a seeded sample; within each,
     every suite and cell in turn.
     """
-    columns = {
-        "suite": _coded(items["suite"]),
-        "task": _coded(items["task"]),
-        "id": items["id"].tolist(),
-        "cell": [CELLS.index(cell) for cell in items["cell"]],
-        "cause": _coded(items["cause"].fillna("")),
-        "form": [FORMS.index(whose) for whose in items["form"]],
-        "overlap": [OVERLAPS.index(known) for known in items["overlap"]],
-        "judge": [VIEWS.index(view) for view in items["judge"]],
-        "base": _numbers(items["base"], 4),
-        "tuned": _numbers(items["tuned"], 4),
-        "base_length": _numbers(items["base_length"], 0),
-        "tuned_length": _numbers(items["tuned_length"], 0),
-        "unit": length_unit(table),
-        "cells": list(CELLS),
-        "judges": list(VIEWS),
-        "overlaps": list(OVERLAPS),
+    held = Samples.of(table)
+    columns: dict[str, Callable[[], object]] = {
+        "suite": lambda: _coded(items["suite"]),
+        "task": lambda: _coded(items["task"]),
+        "id": lambda: items["id"].tolist(),
+        "cell": lambda: _indices(items["cell"], CELLS),
+        "cause": lambda: _coded(items["cause"].fillna("")),
+        "form": lambda: _indices(items["form"], FORMS),
+        "overlap": lambda: _indices(items["overlap"], OVERLAPS),
+        "judge": lambda: _indices(items["judge"], VIEWS),
+        "base": lambda: _numbers(items["base"], 4),
+        "tuned": lambda: _numbers(items["tuned"], 4),
+        "base_length": lambda: _numbers(items["base_length"], 0),
+        "tuned_length": lambda: _numbers(items["tuned_length"], 0),
+        "unit": lambda: length_unit(held),
+        "cells": lambda: list(CELLS),
+        "judges": lambda: list(VIEWS),
+        "overlaps": lambda: list(OVERLAPS),
     }
-    texts, shortened = _texts(table, items, chosen(items, seed)[:most])
-    return Embedded(pack(columns), pack(texts), len(items), len(texts), shortened)
+    texts, shortened = _texts(held, items, chosen(items, seed)[:most])
+    packed = _packed((name, column()) for name, column in columns.items())
+    return Embedded(packed, pack(texts), len(items), len(texts), shortened)
 
 
 def chosen(items: Any, seed: int) -> np.ndarray:
@@ -69,7 +73,7 @@ def chosen(items: Any, seed: int) -> np.ndarray:
     tier = np.where(flips, 0, np.where(disagreement(items), 1, 2))
     shuffled = np.random.default_rng(seed).permutation(len(items))
     drawn = items.iloc[shuffled]
-    turn = drawn.groupby(["suite", "cell"], sort=False).cumcount().to_numpy()
+    turn = drawn.groupby(["suite", "cell"], sort=False, observed=True).cumcount().to_numpy()
     return shuffled[np.lexsort((turn, tier[shuffled]))]
 
 
@@ -77,6 +81,17 @@ def pack(data: object) -> str:
     """JSON, gzipped and in base64; the same data always give the same text."""
     text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return base64.b64encode(gzip.compress(text.encode("utf-8", "replace"), 6, mtime=0)).decode("ascii")
+
+
+def _packed(parts: Iterable[tuple[str, object]]) -> str:
+    """As `pack` packs an object of these, made and packed one after the other: together they are large."""
+    squeeze = zlib.compressobj(6, zlib.DEFLATED, 31)
+    pieces: list[bytes] = []
+    for place, (name, value) in enumerate(parts):
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        pieces.append(squeeze.compress(f"{',' if place else '{'}{json.dumps(name)}:{text}".encode("utf-8", "replace")))
+    pieces += [squeeze.compress(b"}"), squeeze.flush()]
+    return base64.b64encode(b"".join(pieces)).decode("ascii")
 
 
 def shorten(text: str | None, longest: int = LONGEST) -> str | None:
@@ -88,24 +103,22 @@ def shorten(text: str | None, longest: int = LONGEST) -> str | None:
     return f"{text[:head]}\n\n[... {left_out:,} characters left out; whole in samples.parquet ...]\n\n{text[-tail:]}"
 
 
-def _texts(table: pa.Table, items: Any, order: np.ndarray) -> tuple[dict[str, object], int]:
+def _texts(samples: Samples, items: Any, order: np.ndarray) -> tuple[dict[str, object], int]:
     """Texts by item position, in order of worth until the page has its fill; and how many texts were shortened."""
     if not len(order):
         return {}, 0
-    wanted = items.iloc[order]
-    place = {tuple(key): int(at) for key, at in zip(wanted[KEY].to_numpy(), order, strict=True)}
-    ids = set(wanted["id"])
-    near = table.filter(pa.array([id_ in ids for id_ in table["id"].to_pylist()], type=pa.bool_()))
+    codes, _ = item_codes(samples)
+    shown = np.zeros(len(items), dtype=bool)
+    shown[order] = True
+    rows = np.flatnonzero(shown[codes])
+    near = samples.take(rows, [name for name in SCHEMA.names if name != "logprobs"])
+    place = {tuple(key): int(at) for key, at in zip(items.iloc[order][KEY].to_numpy(), order, strict=True)}
     held: dict[int, dict[str, list[dict[str, object]]]] = {}
-    for row in near.drop_columns(["verdicts", "logprobs"]).to_pylist():
-        at = place.get((row["suite"], row["task"], row["id"]))
-        if at is not None:
-            held.setdefault(at, {}).setdefault(row["arm"], []).append(row)
+    for at, row in zip(codes[rows].tolist(), near.drop_columns(["verdicts"]).to_pylist(), strict=True):
+        held.setdefault(at, {}).setdefault(row["arm"], []).append(row)
     said: dict[int, list[dict[str, object]]] = {}
     for row in verdicts_frame(near).to_dict("records"):
-        at = place.get((row["suite"], row["task"], row["id"]))
-        if at is not None:
-            said.setdefault(at, []).append(row)
+        said.setdefault(place[row["suite"], row["task"], row["id"]], []).append(row)
     texts: dict[str, object] = {}
     shortened = chars = 0
     for at in (int(position) for position in order):
@@ -173,6 +186,10 @@ def _coded(values: Any) -> dict[str, object]:
     """A column of words as codes into its distinct words."""
     codes, words = pd.factorize(values.astype("object"))
     return {"codes": codes.tolist(), "words": [str(word) for word in words]}
+
+
+def _indices(values: Any, known: Sequence[str]) -> list[int]:
+    return pd.Index(list(known), dtype=object).get_indexer(pd.Index(values, dtype=object)).tolist()
 
 
 def _numbers(values: Any, digits: int) -> list[float | None]:

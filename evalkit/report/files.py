@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
 from pydantic import TypeAdapter, ValidationError
 
-from evalkit.records import of_both_arms, write_table
+from evalkit.records import Samples, of_both_arms, write_table
 from evalkit.report.junit import junit_xml
 from evalkit.report.markdown import summary_markdown
 from evalkit.report.summary import summary_json
-from evalkit.types import Comparison, Decision, Manifest, RunError
+from evalkit.types import Comparison, Decision, Manifest, Phase, RunError
 
 SAMPLES = "samples.parquet"
 MANIFEST = "manifest.json"
 REPORT = "report.html"
+_PHASE = "report"
 
 _MANIFESTS = TypeAdapter(Manifest)
 
@@ -27,7 +30,7 @@ def write_run(
     comparison: Comparison,
     decision: Decision,
     manifest: Manifest,
-    table: pa.Table,
+    table: pa.Table | Samples,
     *,
     keep_samples: bool = False,
 ) -> Path:
@@ -38,13 +41,17 @@ def write_run(
     from evalkit.report.html import render_html
 
     folder.mkdir(parents=True, exist_ok=True)
+    began = time.monotonic()
+    page = _utf8(render_html(comparison, decision, manifest, of_both_arms(table)))
+    before = [phase for phase in manifest.phases if phase.name != _PHASE]
+    manifest = dataclasses.replace(manifest, phases=(*before, Phase(_PHASE, time.monotonic() - began)))
     if not (keep_samples and (folder / SAMPLES).exists()):
         _replace(folder / SAMPLES, lambda path: write_table(table, path))
     _replace_bytes(folder / MANIFEST, _MANIFESTS.dump_json(manifest, indent=2) + b"\n")
     _replace_bytes(folder / "summary.json", _utf8(summary_json(comparison, decision, manifest)))
     _replace_bytes(folder / "summary.md", _utf8(summary_markdown(comparison, decision, manifest)))
     _replace_bytes(folder / "junit.xml", junit_xml(comparison, decision, manifest))
-    _replace_bytes(folder / REPORT, _utf8(render_html(comparison, decision, manifest, of_both_arms(table))))
+    _replace_bytes(folder / REPORT, page)
     return folder / REPORT
 
 

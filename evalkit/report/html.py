@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from evalkit.catalog import builtin_folder
-from evalkit.records import without_probes
+from evalkit.records import Samples, without_probes
 from evalkit.report import (
     drift,
     incumbent,
@@ -29,12 +29,12 @@ from evalkit.report import (
 )
 from evalkit.report.embed import embed
 from evalkit.report.items import item_frame
-from evalkit.types import Comparison, Decision, Manifest
+from evalkit.types import IMPORTED, Comparison, Decision, Manifest
 
 
-def render_html(comparison: Comparison, decision: Decision, manifest: Manifest, table: pa.Table) -> str:
+def render_html(comparison: Comparison, decision: Decision, manifest: Manifest, table: pa.Table | Samples) -> str:
     """The page as text. Everything that comes from a file or a model is escaped or packed; nothing is trusted."""
-    table = without_probes(table)
+    table = without_probes(Samples.of(table))
     items = item_frame(table)
     embedded = embed(table, items, seed=manifest.seed)
     suites = view.suite_views(comparison, decision)
@@ -49,7 +49,7 @@ def render_html(comparison: Comparison, decision: Decision, manifest: Manifest, 
         policy=content_policy(style, script),
         headline=words.headline(decision),
         sentence=words.sentence(comparison, decision),
-        remedies=words.remedies(decision),
+        remedies=words.remedies(decision, imported=manifest.base.backend == IMPORTED),
         cautions=words.cautions(comparison, decision, manifest),
         tax_lines=tax.tax_lines(comparison, decision),
         has_slices=any(suite.slices for suite in comparison.suites),

@@ -2,38 +2,56 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from evalkit.records import samples_frame, verdicts_frame
-from evalkit.types import FLAGGED_FROM, LOST_TO_FORM
+from evalkit.columns import coded, is_, is_in, places, with_none
+from evalkit.records import Samples, samples_frame, verdicts_frame
+from evalkit.samples import pc
+from evalkit.types import ARMS, FLAGGED_FROM, LOST_TO_FORM
 
 KEY = ["suite", "task", "id"]
 CELLS = ("kept", "regressed", "fixed", "both_wrong", "missing", "unscored")
 VIEWS = ("", "base", "tuned", "tie", "split", "unreadable")
 
-FORMS = ("", "base", "tuned", "both")
+FORMS = ("", "base", "tuned", "both")  # by what is lost: 1 base, 2 tuned, 3 both
 OVERLAPS = ("unknown", "no", "yes")
 
-_LIGHT = ["suite", "task", "id", "arm", "value", "cause", "failure", "overlap"]
+_LIGHT = [*KEY, "arm", "value", "cause", "failure", "overlap", "completion_tokens"]
 
 
-def length_unit(table: pa.Table) -> str:
+def length_unit(table: pa.Table | Samples) -> str:
     """What answers are measured in: "tokens", or "characters" where they were recorded without a token count."""
-    return "tokens" if any(table["completion_tokens"].to_pylist()) else "characters"
+    counted = (
+        pc.any(pc.greater(block["completion_tokens"], 0)).as_py() for block in Samples.of(table).blocks(_COUNTED)
+    )
+    return "tokens" if any(counted) else "characters"
 
 
-def lengths(table: pa.Table) -> list[int | None]:
-    """The length of every answer, in the unit of `length_unit`."""
-    if length_unit(table) == "tokens":
-        return table["completion_tokens"].to_pylist()
-    return [None if text is None else len(text) for text in table["text"].to_pylist()]
+_COUNTED = ["completion_tokens"]
 
 
-def item_frame(table: pa.Table) -> pd.DataFrame:
+def lengths(table: pa.Table | Samples) -> np.ndarray:
+    """The length of every answer, in the unit of `length_unit`; NaN where it is not known."""
+    samples = Samples.of(table)
+    if length_unit(samples) == "tokens":
+        return samples.table(_COUNTED)["completion_tokens"].cast(pa.float64()).to_numpy()
+    counted = [pc.utf8_length(block["text"]).cast(pa.float64()).to_numpy() for block in samples.blocks(["text"])]
+    return np.concatenate(counted) if counted else np.array([])
+
+
+def item_codes(samples: Samples) -> tuple[np.ndarray, pd.DataFrame]:
+    """The number of the item that each row belongs to, in the order of suite, task and id; and each item's own."""
+    keys = samples_frame(samples, KEY)
+    _, first, codes = np.unique(places(keys, KEY), return_index=True, return_inverse=True)
+    return codes, keys.iloc[first].reset_index(drop=True)
+
+
+def item_frame(table: pa.Table | Samples) -> pd.DataFrame:
     """Items in a fixed order (suite, task, id), a row each.
 
     base, tuned: mean value over samples, NaN where nothing was answered. cell: one of CELLS ("unscored": the task has no
@@ -41,32 +59,32 @@ def item_frame(table: pa.Table) -> pd.DataFrame:
     overlap: one of OVERLAPS, whether the item stands in either arm's training data. cause: why tuned lost the first sample it lost. judge: one of VIEWS, of the first judge by name;
     "split" where the two orders disagree. base_tokens, tuned_tokens: mean length of the answers.
     """
-    samples: Any = samples_frame(table.select([*_LIGHT, "verdicts"])).assign(
-        length=np.array(lengths(table), dtype=float)
-    )
-    for name in ("suite", "task", "arm", "cause", "failure"):
-        samples[name] = samples[name].astype("object")
-    by = samples.groupby([*KEY, "arm"], sort=False)
-    means: Any = by[["value", "length"]].mean()
-    means = means.unstack("arm")
-    means = means.reindex(columns=pd.MultiIndex.from_product([["value", "length"], ["base", "tuned"]]))
-    items = pd.DataFrame(
-        {
-            "base": means[("value", "base")],
-            "tuned": means[("value", "tuned")],
-            "base_length": means[("length", "base")],
-            "tuned_length": means[("length", "tuned")],
-        }
-    ).sort_index()
-    failed = samples[samples["failure"].notna()].groupby(KEY, sort=False).size()
-    items["failed"] = failed.reindex(items.index, fill_value=0) > 0
+    held = Samples.of(table)
+    codes, items_ = item_codes(held)
+    items: Any = items_
+    rows = samples_frame(held, _LIGHT)
+    length, n = lengths(held), len(items)
+    arms = {arm: is_(rows["arm"], arm) for arm in ARMS}
+    value = rows["value"].to_numpy(dtype=float)
+    for name, of_row in (("", value), ("_length", length)):
+        for arm, mine in arms.items():
+            items[f"{arm}{name}"] = _mean(codes[mine], of_row[mine], n)
+    items = items[[*KEY, "base", "tuned", "base_length", "tuned_length"]]
+    items["failed"] = np.bincount(codes[rows["failure"].notna().to_numpy()], minlength=n) > 0
     items["cell"] = _cells(items)
-    lost = samples[(samples["arm"] == "tuned") & samples["cause"].notna()]
-    items["cause"] = lost.groupby(KEY, sort=False)["cause"].first().reindex(items.index)
-    items["form"] = _forms(samples, items)
-    items["overlap"] = _overlaps(samples, items)
-    items["judge"] = _judged(table).reindex(items.index, fill_value="")
-    return items.reset_index()
+    items["cause"] = _causes(codes, rows["cause"], arms["tuned"], n)
+    items["form"] = _forms(codes, rows["cause"], arms, items)
+    items["overlap"] = _overlaps(codes, rows["overlap"].to_numpy(dtype=float), n)
+    items["judge"] = _judged(held, items)
+    return items
+
+
+def _mean(codes: np.ndarray, values: np.ndarray, n: int) -> np.ndarray:
+    """By item, of what is known."""
+    known = ~np.isnan(values)
+    count = np.bincount(codes[known], minlength=n)
+    total = np.bincount(codes[known], weights=values[known], minlength=n)
+    return np.divide(total, count, out=np.full(n, np.nan), where=count > 0)
 
 
 def disagreement(items: Any) -> Any:
@@ -77,35 +95,48 @@ def disagreement(items: Any) -> Any:
 
 
 def _cells(items: Any) -> np.ndarray:
-    difference = items["tuned"] - items["base"]
-    nothing = items["base"].isna() & items["tuned"].isna() & ~items["failed"]
-    conditions = [nothing, difference.isna(), difference < 0, difference > 0, items["base"] > 0]
-    return np.select(conditions, ["unscored", "missing", "regressed", "fixed", "kept"], default="both_wrong")
+    difference = (items["tuned"] - items["base"]).to_numpy()
+    base = items["base"].to_numpy()
+    nothing = (items["base"].isna() & items["tuned"].isna() & ~items["failed"]).to_numpy()
+    conditions = [nothing, np.isnan(difference), difference < 0, difference > 0, base > 0]
+    return _words(
+        np.select(conditions, range(5), default=5), ["unscored", "missing", "regressed", "fixed", "kept", "both_wrong"]
+    )
 
 
-def _forms(samples: Any, items: Any) -> np.ndarray:
+def _words(codes: np.ndarray, names: Sequence[str | None]) -> np.ndarray:
+    return np.array(names, dtype=object)[codes]
+
+
+def _causes(codes: np.ndarray, causes: Any, tuned: np.ndarray, n: int) -> np.ndarray:
+    found, names = coded(causes)
+    lost = np.flatnonzero(tuned & (found >= 0))[::-1]  # reversed, so that the first one stays
+    by_item = np.full(n, -1)
+    by_item[codes[lost]] = found[lost]
+    return with_none(names)[by_item]
+
+
+def _forms(codes: np.ndarray, causes: Any, arms: Mapping[str, np.ndarray], items: Any) -> np.ndarray:
     """As `comparison` sets items aside: by any sample, and of items that count in the difference."""
-    lost = samples[samples["cause"].isin(LOST_TO_FORM)]
-    base, tuned = (_keys(lost[lost["arm"] == arm], items) for arm in ("base", "tuned"))
-    counted = ~(items["base"].isna() | items["tuned"].isna())
-    return np.select([~counted, base & tuned, base, tuned], ["", "both", "base", "tuned"], default="")
+    lost = is_in(causes, LOST_TO_FORM)
+    base, tuned = (np.bincount(codes[lost & arms[arm]], minlength=len(items)) > 0 for arm in ARMS)
+    uncounted = (items["base"].isna() | items["tuned"].isna()).to_numpy()
+    return _words(np.where(uncounted, 0, base + 2 * tuned), FORMS)
 
 
-def _keys(samples: Any, items: Any) -> np.ndarray:
-    """Which of the items these samples belong to."""
-    return items.index.isin(pd.MultiIndex.from_frame(samples[KEY]))
+def _overlaps(codes: np.ndarray, shares: np.ndarray, n: int) -> np.ndarray:
+    most = np.full(n, np.nan)
+    np.fmax.at(most, codes, shares)
+    return _words(np.select([np.isnan(most), most >= FLAGGED_FROM], [0, 2], default=1), OVERLAPS)
 
 
-def _overlaps(samples: Any, items: Any) -> np.ndarray:
-    share = samples.groupby(KEY, sort=False)["overlap"].max().reindex(items.index)
-    return np.select([share.isna(), share >= FLAGGED_FROM], ["unknown", "yes"], default="no")
-
-
-def _judged(table: pa.Table) -> Any:
-    verdicts: Any = verdicts_frame(table)
+def _judged(samples: Samples, items: Any) -> np.ndarray:
+    verdicts: Any = verdicts_frame(samples, reasons=False)
     if verdicts.empty:
-        return pd.Series([], index=pd.MultiIndex.from_arrays([[], [], []], names=KEY), dtype=object)
+        return np.full(len(items), "", dtype=object)
     verdicts = verdicts[verdicts["judge"] == verdicts["judge"].min()]
     by = verdicts.assign(read=verdicts["winner"].notna()).groupby(KEY, sort=False)
     first, last = by["winner"].first(), by["winner"].last()
-    return first.where(first == last, "split").where(by["read"].all(), "unreadable")
+    views = first.where(first == last, "split").where(by["read"].all(), "unreadable")
+    index = pd.MultiIndex.from_arrays([items[name].astype(object) for name in KEY], names=KEY)
+    return views.reindex(index, fill_value="").to_numpy(dtype=object)

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterable, Mapping
 from types import TracebackType
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from evalkit.report.numbers import count, duration, rounded
+from evalkit.report.preliminary import Preliminary
 
 _EVERY_S = 10.0
+_STANDING_EVERY_S = 60.0
+_DRAWN_A_SECOND = 2  # more often would be felt where answers come by the thousand
 
 
 class LiveProgress:
     """A `types.Progress` for people: phase, requests (or what a phase counts), tokens/s, time left.
+
+    It also watches: on a terminal a table shows how base and tuned stand so far, in a log a line every minute.
 
     Use as a context manager, or call `close()`. Safe to call from several threads.
     """
@@ -30,9 +36,10 @@ class LiveProgress:
         self._total: int | None = None
         self._requests = 0
         self._tokens = 0
-        self._started = self._said = time.monotonic()
+        self._started = self._said = self._stood = time.monotonic()
         self._task: TaskID | None = None
-        self._bars = _bars(self._console) if self._console.is_terminal else None
+        self._preliminary = Preliminary()
+        self._bars = _Bars(self._console, self._preliminary) if self._console.is_terminal else None
         if self._bars:
             self._bars.start()
 
@@ -65,6 +72,22 @@ class LiveProgress:
                 share = f" of {count(self._total)} ({self._requests / self._total:.0%})" if self._total else ""
                 parts = [f"{count(self._requests)}{self._shown_unit()}{share}", self._speed(), self._left()]
                 self._say(f"{self._name}: {', '.join(part for part in parts if part)}")
+
+    def scoring(self, suites: Mapping[str, int]) -> None:
+        """A run begins: the table starts anew."""
+        with self._lock:
+            self._preliminary.scoring(suites)
+            self._stood = time.monotonic()
+
+    def scored(self, suite: str, place: tuple[str, str, int], arm: str, value: float | None) -> None:
+        """An answer was scored; it shows at the next drawing."""
+        with self._lock:
+            self._preliminary.scored(suite, place, arm, value)
+            if not self._bars and time.monotonic() - self._stood >= _STANDING_EVERY_S:
+                self._stood = time.monotonic()
+                line = self._preliminary.line()
+                if line:
+                    self._say(line)
 
     def note(self, text: str) -> None:
         """Say one line, above the bars where there are any."""
@@ -124,17 +147,28 @@ class LiveProgress:
         printer.print(text.encode(encoding, "replace").decode(encoding), markup=False, highlight=False, soft_wrap=True)
 
 
-def _bars(console: Console) -> Progress:
-    return Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
-        TextColumn("{task.fields[counted]}"),
-        TextColumn("{task.fields[speed]}", style="dim"),
-        TimeElapsedColumn(),
-        console=console,
-        transient=True,
-    )
+class _Bars(Progress):
+    """The bar of the phase under the table of what is scored so far."""
+
+    def __init__(self, console: Console, preliminary: Preliminary) -> None:
+        self._preliminary = preliminary
+        super().__init__(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[counted]}"),
+            TextColumn("{task.fields[speed]}", style="dim"),
+            TimeElapsedColumn(),
+            console=console,
+            transient=True,
+            refresh_per_second=_DRAWN_A_SECOND,
+        )
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        """The table while a phase goes on, so that none is left standing when all have ended; then the bar."""
+        if self._preliminary.any and self.tasks:
+            yield self._preliminary.table(max(3, self.console.height - 10))
+        yield self.make_tasks_table(self.tasks)
 
 
 def _counted(number: int, unit: str) -> str:

@@ -145,7 +145,7 @@ def more_items_needed(gates: Iterable[Gate]) -> int | None:
 
 
 def _model(record: ModelRecord) -> dict[str, object]:
-    return {"name": record.name, "fingerprint": record.fingerprint}
+    return {"name": record.name, "fingerprint": record.fingerprint or None}
 
 
 def _pooled(estimate: Estimate | None) -> dict[str, object] | None:

@@ -78,11 +78,19 @@ def incomplete(comparison: Comparison) -> str:
     return f"The run is incomplete: {_plural(comparison.missing, 'item')} lack a score {sides}{why}."
 
 
-def remedies(decision: Decision) -> list[str]:
-    """What would decide an open outcome: the missing answers, then each required gate that is still open."""
+def remedies(decision: Decision, *, imported: bool = False) -> list[str]:
+    """What would decide an open outcome: the missing answers, then each required gate that is still open.
+
+    imported: the answers are another tool's, which alone can ask again.
+    """
     ways: list[str] = []
     if not decision.complete:
-        ways.append("the missing answers: the same command again asks only for those")
+        how = (
+            "run them in the tool that wrote the logs, and import again"
+            if imported
+            else "the same command again asks only for those"
+        )
+        ways.append(f"the missing answers: {how}")
     if decision.outcome == "inconclusive":
         ways += [remedy(gate) for gate in decision.gates if gate.required and gate.verdict == "inconclusive"]
     return ways

@@ -9,7 +9,10 @@ from collections.abc import Sequence
 from evalkit.config import ExtractSpec
 
 # A number as people write it: sign, thousands commas, decimals, and a/b as a fraction.
-NUMBER = re.compile(r"[-+\u2212]?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)?(?:\.\d+)?(?<=\d)(?:\s*/\s*\d+(?:\.\d+)?)?")
+# The first look turns away the places where none begins, which are nearly all.
+NUMBER = re.compile(
+    r"(?=[-+.\d\u2212]|(?<=\d)[\s/])[-+\u2212]?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)?(?:\.\d+)?(?<=\d)(?:\s*/\s*\d+(?:\.\d+)?)?"
+)
 
 # Each brace that opens no object costs a read of what follows: hostile text must not make that quadratic.
 _MOST_BRACES = 200

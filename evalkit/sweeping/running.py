@@ -1,4 +1,4 @@
-"""Run base against each candidate in turn; base's answers come from the journal from the second on."""
+"""Run base against each candidate in turn; what one engine can answer for several is asked of it before."""
 
 from __future__ import annotations
 
@@ -6,23 +6,26 @@ import dataclasses
 import re
 import shlex
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from evalkit.api import Run, check_writable, run_comparison
-from evalkit.cache import cache_folder
-from evalkit.config import JudgeSpec, ModelSpec, PolicySpec, SuiteSpec
+from evalkit.cache import Journal, cache_folder
+from evalkit.config import ExecutorSpec, JudgeSpec, ModelSpec, PolicySpec, SuiteSpec
 from evalkit.contamination.arms import training_files
+from evalkit.fresh import held_back
 from evalkit.inputs import Inputs, Terms, check_incumbent, model_spec, over_incumbent
 from evalkit.records import samples_frame
+from evalkit.requests import draw
 from evalkit.schedule import Schedule
 from evalkit.scorers.code import check_programs
 from evalkit.sweeping.contributions import COLUMNS
 from evalkit.sweeping.result import Finished, sweep_of
 from evalkit.sweeping.steps import step_of
-from evalkit.types import Candidate, EvalkitError, InputError, Progress, Silent, Sweep
+from evalkit.sweeping.together import answer_together
+from evalkit.types import Candidate, EvalkitError, InputError, Progress, Silent, Sweep, Watching
 
 _OWN_FILES = ("report.html", "sweep.json", "summary.md")
 ERROR = "error.txt"
@@ -42,13 +45,14 @@ def run_sweep(
     seed: int = 0,
     hold_out: float = 0.0,
     probes: bool = False,
+    executor: str | ExecutorSpec | None = None,
     progress: Progress | None = None,
 ) -> Sweep:
     """Compare each candidate with base, in `out`/<candidate>, and put them side by side; nothing of the sweep's own page
     is written.
 
     What is None comes from an `evalkit.yaml` beside base, as for `compare`. hold_out: the share of every task's items that
-    no candidate is asked, kept for confirming the best. incumbent: as of `compare`. probes: as of `compare`; they start base's engine for every
+    no candidate is asked, kept for confirming the best. incumbent, executor: as of `compare`. probes: as of `compare`; they start base's engine for every
     candidate again, since base reads what each one wrote.
 
     Raises InputError for whatever is wrong in any file before the first engine starts. A candidate whose run breaks off
@@ -58,7 +62,7 @@ def run_sweep(
     progress.phase("reading suites and models")
     folder = Path(out)
     base_spec, specs = _read(base, candidates)
-    inputs = Inputs.read(base_spec, suites, judge, policy)
+    inputs = Inputs.read(base_spec, suites, judge, policy, executor)
     gated = over_incumbent(inputs.policy, {suite.name: Terms.of(suite) for suite in inputs.suites})
     check_incumbent(inputs.readers, incumbent, gated)
     if incumbent is not None:
@@ -66,13 +70,14 @@ def run_sweep(
     check_programs(inputs.suites)
     check_writable(folder)
     _check_models(base_spec, specs, inputs)
+    _answer_together(base_spec, specs, inputs, progress, seed=seed, limit=limit, hold_out=hold_out)
     finished: list[Finished] = []
     failed: list[Candidate] = []
     for place, (spec, name) in enumerate(zip(specs, folder_names(specs), strict=True), start=1):
         step = step_of(spec)
         candidate = Candidate(spec.name, spec.file, None, step=step)
         where = folder / name
-        options = _options(suites, judge, policy, incumbent, seed)
+        options = _options(suites, judge, policy, incumbent, seed, executor)
         options += [*_flag("--limit", limit), *_flag("--hold-out", hold_out or None), *(["--probes"] if probes else [])]
         try:
             run = run_comparison(
@@ -87,6 +92,7 @@ def run_sweep(
                 seed=seed,
                 probes=probes,
                 hold_out=hold_out,
+                executor=executor,
                 progress=_Named(progress, f"{spec.name} ({place} of {len(specs)})"),
                 command=shlex.join(["evalkit", "sweep", base_spec.file, spec.file, *options]),
             )
@@ -102,7 +108,7 @@ def run_sweep(
             finished.append(_finished(spec, name, step, run))
     progress.phase("putting the candidates side by side")
     sweep = sweep_of(base_spec.name, finished, failed, rng=np.random.default_rng(seed))
-    confirm = _confirm(sweep, base_spec, folder, _options(suites, judge, policy, incumbent, seed))
+    confirm = _confirm(sweep, base_spec, folder, _options(suites, judge, policy, incumbent, seed, executor))
     return dataclasses.replace(sweep, hold_out=hold_out, confirm=confirm)
 
 
@@ -155,15 +161,34 @@ def _check_models(base: ModelSpec, candidates: Sequence[ModelSpec], inputs: Inpu
     for spec in candidates:
         try:
             training_files({"base": base, "tuned": spec}, ())
-            Schedule({"base": base, "tuned": spec}, inputs.readers, cache_folder(), inputs.graders).close()
+            Schedule(
+                {"base": base, "tuned": spec}, inputs.readers, cache_folder(), inputs.graders, inputs.executor
+            ).close()
         except InputError as error:
             problems.append(str(error))
     if problems:
         raise InputError("\n".join(dict.fromkeys(problems)))
 
 
+def _answer_together(
+    base: ModelSpec,
+    candidates: Sequence[ModelSpec],
+    inputs: Inputs,
+    progress: Progress,
+    *,
+    seed: int,
+    limit: int | None,
+    hold_out: float,
+) -> None:
+    """Have one engine answer as base and as every candidate it can serve beside it; each run finds that in the journal."""
+    without, _ = held_back(inputs.suites, hold_out, seed=seed) if hold_out else (frozenset(), ())
+    items = draw(inputs.suites, seed=seed, limit=limit, without=without)
+    with Journal(cache_folder() / "journal.sqlite") as journal:
+        answer_together(base, candidates, items, journal, cache_folder(), progress)
+
+
 def _finished(spec: ModelSpec, name: str, step: int | None, run: Run) -> Finished:
-    samples = samples_frame(run.table.select([*COLUMNS, "verdicts"]))
+    samples = samples_frame(run.held, COLUMNS)
     return Finished(spec.name, spec.file, name, step, run.manifest, run.comparison, run.decision, samples)
 
 
@@ -195,6 +220,7 @@ def _options(
     policy: str | Path | PolicySpec | None,
     incumbent: str | Path | ModelSpec | None,
     seed: int,
+    executor: str | ExecutorSpec | None,
 ) -> list[str]:
     """The flags that say the same on a command line; what came from Python is named by its file."""
     words: list[str] = []
@@ -206,6 +232,8 @@ def _options(
         words += _flag("--policy", (policy.file or None) if isinstance(policy, PolicySpec) else policy)
     if incumbent is not None:
         words += _flag("--incumbent", (incumbent.file or None) if isinstance(incumbent, ModelSpec) else incumbent)
+    if executor is not None:
+        words += _flag("--executor", executor if isinstance(executor, str) else executor.address or executor.kind)
     return words + _flag("--seed", seed or None)
 
 
@@ -242,3 +270,13 @@ class _Named:
     def note(self, text: str) -> None:
         """As of the progress within, under the candidate's name."""
         self._progress.note(f"{self._name}: {text}")
+
+    def scoring(self, suites: Mapping[str, int]) -> None:
+        """As of the progress within, where it watches."""
+        if isinstance(self._progress, Watching):
+            self._progress.scoring(suites)
+
+    def scored(self, suite: str, place: tuple[str, str, int], arm: str, value: float | None) -> None:
+        """As of the progress within, where it watches."""
+        if isinstance(self._progress, Watching):
+            self._progress.scored(suite, place, arm, value)

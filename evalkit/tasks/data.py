@@ -29,12 +29,17 @@ class Row:
 
 
 def read_rows(source: str | HubSpec, folder: str | Path, *, asked_by: str) -> list[Row]:
-    """All rows of a data source, in file order. Paths are relative to `folder`.
+    """All rows of a data source, as `rows_of` gives them, in memory."""
+    return list(rows_of(source, folder, asked_by=asked_by))
+
+
+def rows_of(source: str | HubSpec, folder: str | Path, *, asked_by: str) -> Iterator[Row]:
+    """The rows of a data source in a stream, in file order. Paths are relative to `folder`.
 
     Raises InputError for a missing file, an unreadable row, or no rows at all, naming file and line.
     """
     if isinstance(source, HubSpec):
-        rows = list(_hub_rows(source, asked_by))
+        rows = _hub_rows(source, asked_by)
         place = source.hub
     else:
         path = Path(folder) / Path(source).expanduser()
@@ -42,11 +47,14 @@ def read_rows(source: str | HubSpec, folder: str | Path, *, asked_by: str) -> li
             near = difflib.get_close_matches(path.name, _names(path.parent), n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"looked for {path}"
             raise InputError(f"{asked_by}: no such data file {source!r}; {hint}")
-        rows = list(file_rows(path))
+        rows = file_rows(path)
         place = str(path)
-    if not rows:
+    empty = True
+    for row in rows:
+        empty = False
+        yield row
+    if empty:
         raise InputError(f"{asked_by}: {place} holds no rows; a suite needs items")
-    return rows
 
 
 def _names(folder: Path) -> list[str]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from evalkit.config import TaskSpec
-from evalkit.tasks.data import Row, read_rows
+from evalkit.tasks.data import Row, rows_of
+from evalkit.tasks.examples import ExampleWriter
 from evalkit.tasks.task import LETTERS, Task
 from evalkit.tasks.templates import Template
 from evalkit.tasks.where import rows_where
@@ -21,26 +23,33 @@ ASK_FOR_A_LETTER = "Answer with the letter of the correct option only.\nAnswer:"
 def load_task(suite: str, index: int, spec: TaskSpec, *, file: str, folder: str) -> Task:
     """Read a task's rows and render every prompt. Raises InputError naming file and line for whatever is wrong."""
     where = f"{file}: tasks[{index}]"
-    rows = read_rows(spec.data, folder, asked_by=f"{where}.data")
-    if spec.where is not None:
-        rows = rows_where(Template(spec.where, asked_by=f"{where}.where"), rows)
-    shots = _shot_rows(spec, rows, folder, where) if spec.shots else []
+    condition = Template(spec.where, asked_by=f"{where}.where") if spec.where is not None else None
+
+    def rows() -> Iterator[Row]:
+        found = rows_of(spec.data, folder, asked_by=f"{where}.data")
+        return found if condition is None else rows_where(condition, found)
+
+    shots = _shot_rows(spec, rows(), folder, where) if spec.shots else []
     maker = _Maker(spec, where, shots)
-    ids: dict[str, str] = {}
     repeats: Counter[str] = Counter()
-    examples: list[Example] = []
-    for row, answer in zip(rows, maker.answers(rows), strict=True):
+    kept = ExampleWriter()
+    content = ContentHash(spec.model_dump(mode="json", by_alias=True))
+    for row, answer in maker.answered(rows()):
         example = maker.example(row, answer, repeats)
-        if example.id in ids:
-            raise InputError(f"{row.place}: id {example.id!r} stands at {ids[example.id]} already; ids are unique")
-        ids[example.id] = row.place
-        examples.append(example)
+        kept.add(example)
+        content.add(example)
+    twice = kept.repeated()
+    examples = kept.finish()
+    if twice is not None:
+        first, second = (next(itertools.islice(rows(), at, None)) for at in twice)
+        id_ = examples[twice[1]].id
+        raise InputError(f"{second.place}: id {id_!r} stands at {first.place} already; ids are unique")
     return Task(
         suite,
         spec.name,
         spec.kind,
-        tuple(examples),
-        content_hash(spec.model_dump(mode="json", by_alias=True), examples),
+        examples,
+        content.digest(),
         sampling=spec.sampling,
         judge=spec.judge,
         limit=spec.limit,
@@ -48,10 +57,38 @@ def load_task(suite: str, index: int, spec: TaskSpec, *, file: str, folder: str)
     )
 
 
-def content_hash(how: object, examples: Sequence[Example]) -> str:
-    """Identity of a task: how it asks and marks (`how`, as plain data), and every item."""
-    content = json.dumps([how, [_as_data(one) for one in examples]], sort_keys=True, ensure_ascii=False, default=str)
-    return hashlib.sha256(content.encode()).hexdigest()
+class ContentHash:
+    """Identity of a task: how it asks and marks (`how`, as plain data), and every item.
+
+    The digest of all of it as one JSON text, which is never held.
+    """
+
+    def __init__(self, how: object) -> None:
+        self._digest = hashlib.sha256(f"[{_json(how)}, [".encode())
+        self._before = ""
+
+    def add(self, example: Example) -> None:
+        """The next item."""
+        self._digest.update(f"{self._before}{_json(_as_data(example))}".encode())
+        self._before = ", "
+
+    def digest(self) -> str:
+        """Of what was added so far."""
+        whole = self._digest.copy()
+        whole.update(b"]]")
+        return whole.hexdigest()
+
+
+def content_hash(how: object, examples: Iterable[Example]) -> str:
+    """As `ContentHash`, of items that are all there."""
+    content = ContentHash(how)
+    for example in examples:
+        content.add(example)
+    return content.digest()
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
 
 
 def _as_data(example: Example) -> list[Any]:
@@ -60,16 +97,17 @@ def _as_data(example: Example) -> list[Any]:
     return [*own, list(example.follow_ups)] if example.follow_ups else own
 
 
-def _shot_rows(spec: TaskSpec, own: list[Row], folder: str, where: str) -> list[Row]:
+def _shot_rows(spec: TaskSpec, own: Iterable[Row], folder: str, where: str) -> list[Row]:
     """As many rows as worked examples are wanted, from a file of their own or from the task's `own` rows."""
     rows = own
     if spec.shots_data is not None:
-        rows = read_rows(spec.shots_data, folder, asked_by=f"{where}.shots_data")
+        rows = rows_of(spec.shots_data, folder, asked_by=f"{where}.shots_data")
     # One spare, so that an item drawn from the same file is never its own worked example.
     needed = spec.shots if spec.shots_data is not None else spec.shots + 1
-    if len(rows) < needed:
-        raise InputError(f"{where}.shots: {spec.shots} worked examples wanted, and there are {len(rows)} rows")
-    return rows[: spec.shots + 1]
+    first = list(itertools.islice(rows, spec.shots + 1))
+    if len(first) < needed:
+        raise InputError(f"{where}.shots: {spec.shots} worked examples wanted, and there are {len(first)} rows")
+    return first
 
 
 class _Maker:
@@ -193,6 +231,15 @@ class _Maker:
         if not 2 <= len(found) <= len(LETTERS):
             raise InputError(f"{row.place}: {self.where}.choices: {len(found)} options; a choice has 2 to 26")
         return tuple(found)
+
+    def answered(self, rows: Iterable[Row]) -> Iterator[tuple[Row, str | None]]:
+        """Every row with its gold, in a stream; of a choice task all rows are held, since their golds are read together."""
+        if self.spec.kind == "choice":
+            held = list(rows)
+            yield from zip(held, self.answers(held), strict=True)
+            return
+        for row in rows:
+            yield row, self.answers([row])[0]
 
     def answers(self, rows: Sequence[Row]) -> list[str | None]:
         """The gold of every row: a text, or the letter of an option. Raises InputError naming the row."""

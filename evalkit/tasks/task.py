@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from evalkit.config import SamplingSpec, TaskSpec
+from evalkit.tasks.examples import StoredExamples
 from evalkit.types import Completion, Example, Question, Score
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -44,13 +45,27 @@ class Task:
     suite: str
     name: str
     kind: str
-    examples: tuple[Example, ...]
+    examples: Sequence[Example]
     hash: str
     sampling: SamplingSpec = SamplingSpec()
     judge: bool = True
     limit: int | None = None
     spec: TaskSpec | None = None
     marker: Marker | None = None
+
+    @property
+    def clustered(self) -> bool:
+        """Whether any item belongs to a group."""
+        if isinstance(self.examples, StoredExamples):
+            return self.examples.clustered
+        return any(example.group is not None for example in self.examples)
+
+    @property
+    def turns(self) -> int:
+        """The most turns that an item has."""
+        if isinstance(self.examples, StoredExamples):
+            return self.examples.turns
+        return 1 + max((len(example.follow_ups) for example in self.examples), default=0)
 
     def questions(self, example: Example) -> tuple[Question, ...]:
         """What one sample of an item asks, each to be answered by itself."""

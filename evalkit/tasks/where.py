@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 
 from evalkit.tasks.data import Row
 from evalkit.tasks.templates import Template
@@ -11,16 +11,20 @@ from evalkit.types import InputError
 _WORDS = {"True": True, "False": False}
 
 
-def rows_where(condition: Template, rows: Sequence[Row]) -> list[Row]:
+def rows_where(condition: Template, rows: Iterable[Row]) -> Iterator[Row]:
     """The rows for which `condition` is true, in order.
 
     Read strictly: a text such as "safe" or "0" is neither true nor false, and whichever it were taken for, some suite
     would silently ask the wrong rows. Raises InputError for such a row, and where no row is left.
     """
-    kept = [row for row in rows if _holds(condition, row)]
+    seen, kept = 0, False
+    for row in rows:
+        seen += 1
+        if _holds(condition, row):
+            kept = True
+            yield row
     if not kept:
-        raise InputError(f"{condition.asked_by}: holds for none of {len(rows)} rows; a suite needs items")
-    return kept
+        raise InputError(f"{condition.asked_by}: holds for none of {seen} rows; a suite needs items")
 
 
 def _holds(condition: Template, row: Row) -> bool:

@@ -46,7 +46,7 @@ from evalkit.types.estimate import Estimate, Worst
 from evalkit.types.judged import Anchors, ExamRecord, ExamSlice, JudgeCost, JudgeResult, LengthControl
 from evalkit.types.noise import NoiseFloor, SuiteNoise
 from evalkit.types.planned import Expected, Plan, PlannedCost, PlannedGate, Remedy
-from evalkit.types.progress import Progress, Silent
+from evalkit.types.progress import Progress, Silent, Watching
 from evalkit.types.provenance import (
     FreshFrom,
     JudgeRecord,
@@ -189,6 +189,7 @@ __all__ = [
     "Usage",
     "Verdict",
     "Votes",
+    "Watching",
     "Winner",
     "Worst",
 ]

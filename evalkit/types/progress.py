@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Protocol, runtime_checkable
 
 
 class Progress(Protocol):
@@ -18,6 +19,19 @@ class Progress(Protocol):
 
     def note(self, text: str) -> None:
         """Something a person waiting would want to know."""
+        ...
+
+
+@runtime_checkable
+class Watching(Progress, Protocol):
+    """A Progress that also wants to see the scores as they come, to show how it stands before anything is decided."""
+
+    def scoring(self, suites: Mapping[str, int]) -> None:
+        """A run begins, with so many items of each suite; what was scored before belongs to another."""
+        ...
+
+    def scored(self, suite: str, place: tuple[str, str, int], arm: str, value: float | None) -> None:
+        """An answer was scored. place: its task, its id, and which sample it is."""
         ...
 
 

@@ -146,6 +146,7 @@ class Phase:
 
     requests: answered by the engine in this phase; cached: by the journal. beside: part of another phase, or done while
     another went on; its seconds are no part of the run's wall time, nor its tokens of the run's tokens.
+    tokens_per_second: written; where nothing is written, read. None where neither is.
     """
 
     name: str
@@ -155,12 +156,7 @@ class Phase:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     beside: bool = False
-
-    @property
-    def tokens_per_second(self) -> float | None:
-        """Tokens written; of a phase that only reads, tokens read. None where there are none."""
-        tokens = self.completion_tokens or self.prompt_tokens
-        return tokens / self.seconds if tokens and self.seconds > 0 else None
+    tokens_per_second: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

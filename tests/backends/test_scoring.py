@@ -95,9 +95,57 @@ def test_spans_are_passes_of_their_own_with_the_last_token_read_after_them():
     assert (part.ids, part.scored, part.lasts) == ((1, 16, 5), (5,), ((0, 10),))
 
 
+def test_with_a_prefix_cache_the_prompt_is_read_once_and_what_follows_begins_after_it():
+    asked = prepared(option_ids=((10,), (12,), (5, 10), (5, 12), (6, 7, 8)))
+    parts = parts_of(asked, block=2)
+    assert [(part.ids, part.scored, part.lasts, part.shares) for part in parts] == [
+        ((1, 16), (), ((0, 10), (1, 12), (2, 5), (3, 5), (4, 6)), False),
+        ((1, 16, 5), (), ((2, 10), (3, 12)), True),
+        ((1, 16, 6, 7), (7,), ((4, 8),), True),
+    ]
+    assert parts_of(asked, block=3) == parts_of(asked), "the prompt fills no block: there is nothing to find"
+    alone = prepared(option_ids=((5, 6, 10), (5, 6, 12)))
+    assert parts_of(alone, block=2) == parts_of(alone), "one pass answers both already"
+
+
+_OPTION = st.lists(st.integers(2, 4), min_size=1, max_size=5).map(tuple)
+
+
+@given(options=st.lists(_OPTION, min_size=1, max_size=6), block=st.sampled_from([None, 1, 2, 3]), spans=st.booleans())
+def test_every_token_of_every_option_is_answered_once_in_whatever_passes(options, block, spans):
+    """Each token's log-probability made to depend on all before it: the sums come out whichever way it is cut."""
+    asked = request(("user", "Hi"), options=tuple(map(str, range(len(options)))))
+    if spans:
+        one = Prepared(asked, "Hi", "key", (1, 16), spans=tuple(Span((1, 16, *ids), 2) for ids in options))
+    else:
+        one = Prepared(asked, "Hi", "key", (1, 16), option_ids=tuple(options))
+
+    def logprob(ids, place):
+        return -math.log(2 + sum((at + 1) * id for at, id in enumerate(ids[: place + 1])))
+
+    tally = Tally(one)
+    for part in parts_of(one, block=block):
+        before = sum(logprob(part.ids, place) for place in range(part.first, len(part.ids)))
+        for place, last in part.lasts:
+            after = logprob((*part.ids, last), len(part.ids))
+            tally.add(place, before + after, greedy=True, tokens=len(part.scored) + 1)
+    expected = [sum(logprob((1, 16, *ids), place + 2) for place in range(len(ids))) for ids in options]
+    assert tally.completion().logprobs == pytest.approx(expected)
+
+
 def test_what_no_pass_answered_stays_unknown():
     tally = Tally(prepared(option_ids=((10,), (12,))))
     tally.add(1, -0.5, greedy=True)
     done = tally.completion()
     assert math.isnan(done.logprobs[0]) and done.logprobs[1] == -0.5
     assert (done.text, done.greedy) == ("B", (False, True))
+
+
+def test_an_option_that_was_answered_in_part_is_unknown():
+    tally = Tally(prepared(option_ids=((10,), (12, 5, 6))))
+    tally.add(0, -3.0, greedy=False)
+    tally.add(1, -0.5, greedy=True)
+    assert tally.completion().text == "A" and math.isnan(tally.completion().logprobs[1])
+    tally.add(1, -1.0, greedy=False, tokens=2)
+    done = tally.completion()
+    assert (done.text, done.logprobs, done.greedy) == ("B", (-3.0, -1.5), (False, False))

@@ -88,8 +88,17 @@ VERBATIM = ask("Paris is the capital of", "verbatim", options=(" France", " Germ
 PROSE = " ".join(f"{city} is the capital of {country}." for country, city in CAPITALS.items())
 READ = Request("base", "suite", "task", "read", (), Sampling(), text=PROSE)
 READ_LONG = Request("base", "suite", "task", "read-long", (), Sampling(), text=" ".join([PROSE] * 16))
+# Prompts that fill a block of vLLM's prefix cache, which their options share; those of the second begin alike for longer
+# than a block as well.
+SHARED = ask(f"{PROSE} {PROSE}", "shared", options=(" Rome is large.", " Rome", " Is it so? No."), verbatim=True)
+ALIKE = ask(
+    f"Again: {PROSE} {PROSE}",
+    "alike",
+    options=tuple(f" {PROSE} {PROSE} {end}" for end in ("Yes, it is.", "No.")),
+    verbatim=True,
+)
 KEPT = ask("Name a colour.", "kept", Sampling(temperature=1.0, max_tokens=12, seed=3), keep_tokens=True)
-SCORED = [VERBATIM, READ, READ_LONG]
+SCORED = [VERBATIM, SHARED, ALIKE, READ, READ_LONG]
 EVERYTHING = [*SCORED, KEPT, *choice_items(), TEXTS, *GREEDY, STOPPED, SHORT, *SAMPLES, *JUDGED]
 
 

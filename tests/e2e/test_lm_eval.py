@@ -5,6 +5,8 @@ Both sides run vLLM in float32, greedy. Compared are the token ids that reach th
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import importlib.util
 import json
 import math
@@ -19,6 +21,7 @@ import yaml
 
 from evalkit import api
 from evalkit.config import ModelSpec, SuiteSpec
+from evalkit.importers import import_lm_eval
 from evalkit.yamlfile import validate
 
 pytestmark = [
@@ -140,74 +143,82 @@ if __name__ == "__main__":
 """
 
 
+@pytest.fixture(scope="module")
+def harness_run(tasks, model_folder, tmp_path_factory):
+    """Of a format: (samples by task, token ids of every prompt, result folder) of the harness's own command line, once."""
+
+    @functools.cache
+    def run(format_: str):
+        out = tmp_path_factory.mktemp(f"harness-{format_}")
+        shim = out / "shim"
+        # The CPU build's distribution has another name, and the harness asks for this one.
+        info = shim / "vllm-0.32.0+cpu.dist-info"
+        info.mkdir(parents=True)
+        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: vllm\nVersion: 0.32.0+cpu\n")
+        (out / "recording.py").write_text(_RECORDING)
+        environment = {
+            **os.environ,
+            "PYTHONPATH": str(shim),
+            "RECORD_IDS": str(out / "ids.jsonl"),
+            "HF_HUB_OFFLINE": "1",
+            "HF_DATASETS_OFFLINE": "1",
+            "HF_HOME": str(out / "hf"),
+            "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+            "VLLM_CPU_KVCACHE_SPACE": "1",
+            "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+            "OMP_WAIT_POLICY": "PASSIVE",
+        }
+        model = f"pretrained={model_folder},dtype=float32,enforce_eager=True,max_model_len={CONTEXT}"
+        command = [sys.executable, str(out / "recording.py"), "run", "--model", "vllm", "--model_args", model]
+        command += ["--tasks", *TASKS, "--include_path", str(tasks), "--output_path", str(out / "log"), "--log_samples"]
+        if format_ == "chat":
+            command += ["--apply_chat_template", "--fewshot_as_multiturn"]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr[-3000:]
+        samples: dict[str, list[dict[str, object]]] = {}
+        for file in (out / "log").rglob("samples_*.jsonl"):
+            name = next(task for task in TASKS if file.name.startswith(f"samples_{task}_"))
+            samples[name] = [json.loads(line) for line in file.read_text("utf-8").split("\n") if line]
+        ids = [tuple(json.loads(line)) for line in (out / "ids.jsonl").read_text().splitlines()]
+        return samples, Counter(ids), out / "log"
+
+    return run
+
+
 @pytest.fixture(scope="module", params=["completion", "chat"])
-def harness(request, tasks, model_folder, tmp_path_factory):
+def harness(request, harness_run):
     """(format, samples by task, token ids of every prompt) of the harness's own command line."""
-    out = tmp_path_factory.mktemp(f"harness-{request.param}")
-    shim = out / "shim"
-    # The CPU build's distribution has another name, and the harness asks for this one.
-    info = shim / "vllm-0.32.0+cpu.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: vllm\nVersion: 0.32.0+cpu\n")
-    (out / "recording.py").write_text(_RECORDING)
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(shim),
-        "RECORD_IDS": str(out / "ids.jsonl"),
-        "HF_HUB_OFFLINE": "1",
-        "HF_DATASETS_OFFLINE": "1",
-        "HF_HOME": str(out / "hf"),
-        "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
-        "VLLM_CPU_KVCACHE_SPACE": "1",
-        "VLLM_CPU_OMP_THREADS_BIND": "nobind",
-        "OMP_WAIT_POLICY": "PASSIVE",
-    }
-    model = f"pretrained={model_folder},dtype=float32,enforce_eager=True,max_model_len={CONTEXT}"
-    command = [sys.executable, str(out / "recording.py"), "run", "--model", "vllm", "--model_args", model]
-    command += ["--tasks", *TASKS, "--include_path", str(tasks), "--output_path", str(out / "log"), "--log_samples"]
-    if request.param == "chat":
-        command += ["--apply_chat_template", "--fewshot_as_multiturn"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-3000:]
-    samples: dict[str, list[dict[str, object]]] = {}
-    for file in (out / "log").rglob("samples_*.jsonl"):
-        name = next(task for task in TASKS if file.name.startswith(f"samples_{task}_"))
-        samples[name] = [json.loads(line) for line in file.read_text("utf-8").split("\n") if line]
-    ids = [tuple(json.loads(line)) for line in (out / "ids.jsonl").read_text().splitlines()]
-    return request.param, samples, Counter(ids)
+    samples, ids, _ = harness_run(request.param)
+    return request.param, samples, ids
 
 
 @pytest.fixture(scope="module")
-def ours(harness, tasks, model_folder, tmp_path_factory):
-    """(samples, token ids) of the same tasks through evalkit."""
-    from evalkit.backends.vllm_engine import VllmEngine
+def at_home(tmp_path_factory):
+    """A journal and a hub cache of this module's own, while evalkit runs."""
+    folders = {name: str(tmp_path_factory.mktemp("home")) for name in ("EVALKIT_CACHE", "HF_HOME")}
 
-    format_, _, _ = harness
-    patch = pytest.MonkeyPatch()
-    asked: list[tuple[int, ...]] = []
-    add = VllmEngine._add
+    @contextlib.contextmanager
+    def settled():
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in {**folders, "HF_HUB_OFFLINE": "1"}.items():
+                patch.setenv(name, value)
+            yield patch
 
-    def recording(self, state, waiting):
-        one = state.prepared
-        if one.request.is_scored:
-            assert one.spans and not one.option_ids
-            asked.extend(span.ids for span in one.spans)
-        else:
-            asked.append(one.token_ids)
-        return add(self, state, waiting)
+    return settled
 
-    patch.setattr(VllmEngine, "_add", recording)
-    patch.setenv("EVALKIT_CACHE", str(tmp_path_factory.mktemp("cache")))
-    patch.setenv("HF_HOME", str(tmp_path_factory.mktemp("hf")))
-    patch.setenv("HF_HUB_OFFLINE", "1")
-    spec = ModelSpec(
-        name="small",
+
+def model_spec(model_folder: Path, format_: str) -> ModelSpec:
+    return ModelSpec(
+        name=f"small, {format_}",
         backend="vllm",
         model=str(model_folder),
         format=format_,
         engine={"max_model_len": CONTEXT, "dtype": "float32"},
     )
-    suites = [
+
+
+def suites_over(tasks: Path) -> list[SuiteSpec]:
+    return [
         validate(
             SuiteSpec,
             {
@@ -218,17 +229,49 @@ def ours(harness, tasks, model_folder, tmp_path_factory):
         )
         for name in TASKS
     ]
-    try:
-        samples = api.run_one(spec, suites=suites)
-    finally:
-        patch.undo()
-    return samples, Counter(asked)
+
+
+@pytest.fixture(scope="module")
+def our_run(tasks, model_folder, at_home):
+    """Of a format: (samples, token ids) of the same tasks through evalkit, once."""
+    from evalkit.backends.vllm_engine import VllmEngine
+
+    add = VllmEngine._add
+    # A text whose own likelihood is wanted is the same in both formats: it is asked once, and journalled for the other.
+    texts: set[tuple[int, ...]] = set()
+
+    @functools.cache
+    def run(format_: str):
+        asked: list[tuple[int, ...]] = []
+
+        def recording(self, state, waiting):
+            one = state.prepared
+            if one.request.is_scored:
+                assert one.spans and not one.option_ids
+                asked.extend(span.ids for span in one.spans)
+                texts.update(span.ids for span in one.spans if one.request.text is not None)
+            else:
+                asked.append(one.token_ids)
+            return add(self, state, waiting)
+
+        with at_home() as patch:
+            patch.setattr(VllmEngine, "_add", recording)
+            samples = api.run_one(model_spec(model_folder, format_), suites=suites_over(tasks))
+        return samples, {*asked, *texts}
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def ours(harness, our_run):
+    """(samples, token ids) of the same tasks through evalkit."""
+    return our_run(harness[0])
 
 
 def test_every_prompt_reaches_the_engine_as_the_same_tokens(harness, ours):
     _, _, theirs = harness
     # The harness asks each text as often as it occurs; evalkit asks equal questions once.
-    assert set(ours[1]) == set(theirs)
+    assert ours[1] == set(theirs)
     assert len(set(theirs)) > 100
 
 
@@ -260,3 +303,39 @@ def test_texts_beyond_the_context_have_the_same_likelihood(harness, ours):
         expected = -loglikelihood / size / math.log(2)
         assert mine.loc[str(row["doc_id"]), "value"] == pytest.approx(expected, rel=1e-4)
     assert any(len(logprobs) > 1 for logprobs in mine["logprobs"]), "one text fills several windows"
+
+
+def test_importing_the_harnesss_folders_gives_the_same_paired_numbers(
+    harness_run, our_run, tasks, model_folder, at_home, tmp_path
+):
+    """Completion format against chat format: two runs of each tool, and no model run for the import."""
+    for format_ in ("completion", "chat"):
+        our_run(format_)
+    specs = [model_spec(model_folder, format_) for format_ in ("completion", "chat")]
+    with at_home():
+        mine = api.run_comparison(specs[0], specs[1], suites=suites_over(tasks), probes=False)
+    assert all(phase.cached == phase.requests for phase in mine.manifest.phases), "nothing was generated again"
+    folders = [harness_run(format_)[2] for format_ in ("completion", "chat")]
+    theirs = api.import_run(import_lm_eval(folders[0], folders[1]), out=tmp_path / "run")
+    assert len([*(tmp_path / "run").iterdir()]) == 6
+
+    ours, imported = ({one.tasks[0].name: one for one in run.comparison.suites} for run in (mine, theirs))
+    assert ours.keys() == imported.keys() == TASKS.keys()
+    place = ["task", "arm", "id"]
+    marks = [run.samples.astype({name: str for name in place}).set_index(place)["value"] for run in (mine, theirs)]
+    for name in TASKS:
+        close = {"rel": 1e-4, "abs": 1e-4} if name == "own_rolling" else {"abs": 1e-12}
+        one, other = ours[name], imported[name]
+        assert marks[1][name].to_dict() == pytest.approx(marks[0][name].to_dict(), **close)
+        assert (other.role, other.metric, other.n, other.missing) == (one.role, one.metric, one.n, one.missing)
+        for number in ("base", "tuned", "regressed", "fixed"):
+            assert getattr(other, number) == pytest.approx(getattr(one, number), **close), (name, number)
+        for number in ("value", "se", "low", "high"):
+            expected = getattr(one.delta, number)
+            expected = expected if expected is None else pytest.approx(expected, **close)
+            assert getattr(other.delta, number) == expected, (name, number)
+        assert other.delta.method == one.delta.method
+    tax, expected = theirs.comparison.tax, mine.comparison.tax
+    assert tax.value == pytest.approx(expected.value) and tax.method == expected.method
+    if expected.low is not None:
+        assert (tax.low, tax.high) == pytest.approx((expected.low, expected.high))

@@ -460,9 +460,14 @@ def _manifest(
         hardware={"cpu": "AMD EPYC, 2 cores", "memory": "24 GiB"},
         phases=(
             Phase("base: loading", 21.4),
-            Phase("base: generating", 312.0, 1300, 0, 104000, 90000),
-            Phase("tuned: generating", 298.5, 1300, 400, 104000, 88000),
-            Phase("judging", 120.0, 1720, 0, 800000, 20000),
+            Phase("base: compiling", 9.8, beside=True),
+            Phase("base: generating", 312.0, 1300, 0, 104000, 90000, tokens_per_second=90000 / 312),
+            Phase("base: prefill", 61.0, prompt_tokens=104000, beside=True, tokens_per_second=104000 / 61),
+            Phase("base: decode", 251.0, completion_tokens=90000, beside=True, tokens_per_second=90000 / 251),
+            Phase("base: scoring", 3.1, beside=True),
+            Phase("tuned: generating", 298.5, 1300, 400, 104000, 88000, tokens_per_second=88000 / 298.5),
+            Phase("judging", 120.0, 1720, 0, 800000, 20000, tokens_per_second=20000 / 120),
+            Phase("deciding", 1.4),
         ),
         cautions=("the two models' rendered prompts differ in their system turn",),
     )

@@ -33,6 +33,24 @@ def test_base_is_asked_once_and_its_engine_starts_once(fake, suite, tmp_path):
     assert {one.name for one in swept.candidates} == {"a", "b", "c"} and swept.complete
 
 
+def test_candidates_on_one_engine_with_base_are_asked_in_one_go(fake, suite, tmp_path):
+    """As LoRA adapters on CUDA: the engine is loaded once, and what each run needs is in the journal when it begins."""
+    fake.one_engine = True
+    swept = sweep(suite(n=8, follow_ups=["Sure?"]), "a", "b", "c", tmp_path=tmp_path)
+    assert len(fake.started) == 1 and len(fake.generated) == 4 * 8 * 2
+    assert {one.name for one in swept.candidates} == {"a", "b", "c"} and swept.complete
+    opening = fake.generated[:4]  # all models of an item in a row
+    assert len({one.example_id for one in opening}) == 1 and len({one.model for one in opening}) == 4
+
+
+def test_one_engine_that_cannot_start_leaves_each_candidate_to_its_own_run(fake, suite, tmp_path):
+    fake.one_engine, fake.die_after = True, 5
+    swept = sweep(suite(n=8), "a", "b", tmp_path=tmp_path)
+    assert not swept.complete and len(fake.started) == 3
+    fake.die_after = None
+    assert sweep(suite(n=8), "a", "b", tmp_path=tmp_path).complete
+
+
 def test_a_sweep_that_is_run_again_generates_nothing(fake, suite, tmp_path):
     first = sweep(suite(n=8), "a", "b", tmp_path=tmp_path)
     fake.generated.clear()

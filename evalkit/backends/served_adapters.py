@@ -1,0 +1,43 @@
+"""Are a base and the adapters served beside it kept apart? Read from next-token distributions on a few canary prompts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+CANARIES = (
+    "The capital of France is",
+    "Question: What is 7 + 5?\nAnswer:",
+    "def fibonacci(n):\n",
+    "Once upon a time there was a",
+)
+_NAMED_TOKENS = 64
+
+Ask = Callable[[Sequence[tuple[tuple[int, ...], str]], Sequence[int]], list[list[float]]]
+"""(prompt, served name) of several prompts asked at once, and tokens; the log-probabilities of the tokens after each."""
+
+
+def fault(tokenizer: Any, base: str, adapters: Sequence[str], ask: Ask) -> str | None:
+    """What is wrong with how `adapters` are served beside `base`, in words; None where nothing is.
+
+    Base requests answered among adapter requests must equal base requests answered alone, and each adapter must change
+    something.
+    """
+    prompts = [tuple(tokenizer.encode(text)) for text in CANARIES]
+    named = list(range(0, tokenizer.vocab_size, max(1, tokenizer.vocab_size // _NAMED_TOKENS)))[:_NAMED_TOKENS]
+    alone = ask([(prompt, base) for prompt in prompts], named)
+    for adapter in adapters:
+        adapted = ask([(prompt, adapter) for prompt in prompts], named)
+        mixed = ask([(prompt, who) for prompt in prompts for who in (base, adapter)], named)
+        for own, tuned, among_own, among_tuned in zip(alone, adapted, mixed[::2], mixed[1::2], strict=True):
+            if _distance(own, tuned) == 0:
+                return f"adapter {adapter!r} served by this vLLM changes nothing"
+            if _distance(among_own, own) > _distance(among_own, tuned):
+                return f"this vLLM answers the base with adapter {adapter!r} when both are in a batch"
+            if _distance(among_tuned, tuned) > _distance(among_tuned, own):
+                return f"this vLLM answers adapter {adapter!r} with the base when both are in a batch"
+    return None
+
+
+def _distance(first: Sequence[float], second: Sequence[float]) -> float:
+    return max(abs(a - b) for a, b in zip(first, second, strict=True))
