@@ -10,6 +10,7 @@ def test_by_hand(evalkit_compare):
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -89,7 +90,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     """Beneath a failed assertion stands the whole decision: every gate, what would decide it, where the report is."""
     report: Any = yield
     if report.failed and report.when == "call" and _gate_name(item) in (None, _DECISION):
-        for release in item.stash.get(_USED, []):
+        for release in _at_hand(item):
             report.sections.append((f"evalkit: {release.headline}", release.explanation))
     return report
 
@@ -191,10 +192,19 @@ def _marked_release(item: pytest.Item) -> Release:
 
 def _used(item: pytest.Item, release: Release) -> Release:
     used = item.stash.setdefault(_USED, [])
-    if release not in used:
+    if not any(one is release for one in used):
         used.append(release)
         item.user_properties.append((_PROPERTY, f"{release.headline}: {release.report}"))
     return release
+
+
+def _at_hand(item: pytest.Item) -> list[Release]:
+    """The comparisons that a test made, or was handed by a fixture of its project's."""
+    asserting = sys.modules.get("evalkit.asserting")
+    if asserting is None:
+        return []
+    handed = [one for one in getattr(item, "funcargs", {}).values() if isinstance(one, asserting.Release)]
+    return list({id(one): one for one in [*item.stash.get(_USED, []), *handed]}.values())
 
 
 def _comparisons(config: pytest.Config) -> Comparisons:

@@ -309,10 +309,10 @@ function drawDetail(i) {
     const marks = view.diff === "off" ? null : diff(base?.text || "", tuned?.text || "");
     detail.append(
       drawTools(entry, sample, marks === undefined),
-      el("h4", "", entry.base_prompt === undefined ? "Prompt, as both models saw it" : "Prompt, as tuned saw it"),
+      el("h3", "", entry.base_prompt === undefined ? "Prompt, as both models saw it" : "Prompt, as tuned saw it"),
       el("pre", "text prompt", visible(entry.prompt ?? "No prompt is recorded.")),
       ...(entry.base_prompt === undefined ? [] : [
-        el("h4", "", "Prompt, as base saw it"),
+        el("h3", "", "Prompt, as base saw it"),
         el("pre", "text prompt", visible(entry.base_prompt ?? "Not recorded.")),
       ]),
       el("div", "pair", drawAnswer("base", base, entry, marks && marks[0]), drawAnswer("tuned", tuned, entry, marks && marks[1])),
@@ -320,7 +320,7 @@ function drawDetail(i) {
     );
   }
   const asked = ["base", "tuned"].map((arm) => commands[arm]?.[suite]).filter(Boolean);
-  if (asked.length) detail.append(el("h4", "again", "Ask again"));
+  if (asked.length) detail.append(el("h3", "again", "Ask again"));
   for (const line of asked) {
     const command = `${line} --id ${quoted(id)}`;
     const shown = el("pre", "command", visible(command));
@@ -367,8 +367,8 @@ function drawTools(entry, sample, tooDifferent) {
 
 /** @param {"base"|"tuned"} arm @param {Answer|undefined} answer @param {Texts} entry @param {[string, boolean][]|null|undefined} marks */
 function drawAnswer(arm, answer, entry, marks) {
-  const side = el("div", arm, el("h4", "", arm === "base" ? "Base" : "Tuned"));
-  if (!answer) return el("div", arm, el("h4", "", arm === "base" ? "Base" : "Tuned"), el("p", "empty", "No answer was recorded."));
+  const side = el("div", arm, el("h3", "", arm === "base" ? "Base" : "Tuned"));
+  if (!answer) return el("div", arm, el("h3", "", arm === "base" ? "Base" : "Tuned"), el("p", "empty", "No answer was recorded."));
   const facts = el("dl", "answers");
   /** @param {string} name @param {string|undefined|null} value */
   const fact = (name, value) => { if (value !== undefined && value !== null) facts.append(el("dt", "", name), el("dd", "", visible(value))); };

@@ -57,7 +57,7 @@ def completed(line, shell="bash"):
     env = {**os.environ, "_EVALKIT_COMPLETE": f"complete_{shell}", "COMP_WORDS": line}
     env |= {"COMP_CWORD": str(len(line.split(" ")) - 1), "_TYPER_COMPLETE_ARGS": line}
     code = "import sys\nfrom evalkit.cli import main\nimport atexit\n"
-    code += "heavy = {'pandas', 'numpy', 'pydantic', 'scipy', 'yaml'}\n"
+    code += "heavy = {'pandas', 'numpy', 'scipy', 'yaml', 'evalkit.config', 'evalkit.api'}\n"
     code += "atexit.register(lambda: print(*(heavy & set(sys.modules)), file=sys.stderr))\nmain()\n"
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
     assert done.stderr.strip() == "", done.stderr

@@ -21,7 +21,7 @@ def doctor(*args, cwd, **env):
     done = evalkit("doctor", "--no-engine", "--json", *args, cwd=cwd, HF_HUB_OFFLINE="1", **env)
     told = json.loads(done.stdout)
     assert done.returncode == (0 if told["ok"] else 2), done.stderr
-    return {one["name"]: one for one in told["checks"]}
+    return {one["name"].rpartition("/")[2]: one for one in told["checks"]}
 
 
 @pytest.fixture

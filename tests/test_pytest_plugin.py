@@ -257,3 +257,23 @@ def test_names_of_gates_are_those_that_the_run_then_has(project):
     (folder,) = [path for path in (project.path / "runs" / "pytest").iterdir() if path.is_dir()]
     summary = json.loads((Path(folder) / "summary.json").read_text())
     assert [gate["kind"] for gate in summary["gates"]] == ["tax", "retain", "retain", "guard_increase", "pool"]
+
+
+def test_a_fixture_of_the_project_may_compare_and_a_skipped_test_compares_nothing(project):
+    write(
+        project,
+        "@pytest.fixture(scope='module')\n"
+        "def release(evalkit_compare):\n"
+        "    return evalkit_compare('base.yaml', 'worse.yaml', suites=['sums.yaml'])\n\n"
+        "def test_one(release):\n    assert release.complete\n\n"
+        "def test_two(release):\n    assert release.passed\n\n"
+        "@pytest.mark.skipif(True, reason='no GPU')\n"
+        "@pytest.mark.evalkit('base.yaml', 'equal.yaml', suite='sums.yaml')\n"
+        "def test_release(): ...\n",
+    )
+    result = run(project)
+    result.assert_outcomes(passed=1, failed=1, skipped=3)
+    assert (
+        result.stdout.str().count("FAILED   retain sums") == 1
+    )  # beneath the test that failed, which compared nothing itself
+    assert not list((project.path / "runs" / "pytest").glob("base-vs-equal-*"))

@@ -20,22 +20,30 @@ Ask = Callable[[Sequence[tuple[tuple[int, ...], str]], Sequence[int]], list[list
 def fault(tokenizer: Any, base: str, adapters: Sequence[str], ask: Ask) -> str | None:
     """What is wrong with how `adapters` are served beside `base`, in words; None where nothing is.
 
-    Base requests answered among adapter requests must equal base requests answered alone, and each adapter must change
-    something.
+    Base requests answered among adapter requests must equal base requests answered alone, each adapter must change
+    something, and no adapter may answer for another.
     """
     prompts = [tuple(tokenizer.encode(text)) for text in CANARIES]
     named = list(range(0, tokenizer.vocab_size, max(1, tokenizer.vocab_size // _NAMED_TOKENS)))[:_NAMED_TOKENS]
     alone = ask([(prompt, base) for prompt in prompts], named)
+    adapted: dict[str, list[list[float]]] = {}
     for adapter in adapters:
-        adapted = ask([(prompt, adapter) for prompt in prompts], named)
-        mixed = ask([(prompt, who) for prompt in prompts for who in (base, adapter)], named)
-        for own, tuned, among_own, among_tuned in zip(alone, adapted, mixed[::2], mixed[1::2], strict=True):
-            if _distance(own, tuned) == 0:
-                return f"adapter {adapter!r} served by this vLLM changes nothing"
-            if _distance(among_own, own) > _distance(among_own, tuned):
+        adapted[adapter] = ask([(prompt, adapter) for prompt in prompts], named)
+        if all(_distance(own, tuned) == 0 for own, tuned in zip(alone, adapted[adapter], strict=True)):
+            return f"adapter {adapter!r} served by this vLLM changes nothing"
+    who = [base, *adapters]
+    mixed = ask([(prompt, name) for prompt in prompts for name in who], named)
+    for place, own in enumerate(alone):
+        among = dict(zip(who, mixed[place * len(who) :], strict=False))
+        for adapter in adapters:
+            tuned = adapted[adapter][place]
+            if _distance(among[base], own) > _distance(among[base], tuned):
                 return f"this vLLM answers the base with adapter {adapter!r} when both are in a batch"
-            if _distance(among_tuned, tuned) > _distance(among_tuned, own):
+            if _distance(among[adapter], tuned) > _distance(among[adapter], own):
                 return f"this vLLM answers adapter {adapter!r} with the base when both are in a batch"
+            for other in adapters:
+                if _distance(among[adapter], tuned) > _distance(among[adapter], adapted[other][place]):
+                    return f"this vLLM answers adapter {adapter!r} with {other!r} when both are in a batch"
     return None
 
 

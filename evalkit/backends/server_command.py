@@ -17,6 +17,7 @@ SERVER_KEY = "VLLM_API_KEY"
 
 
 _LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
+_MOST_SLOTS = 16  # each takes memory on the device; of more adapters vLLM exchanges those that no running request needs
 
 
 def program() -> list[str]:
@@ -56,7 +57,13 @@ def adapter_options(ranks: Sequence[int]) -> dict[str, Any]:
     if not ranks or size is None:
         return {}
     # One slot more than adapters: with as many as adapters vLLM has mixed them up with the base.
-    return {"enable_lora": True, "max_lora_rank": size, "max_loras": len(ranks) + 1}
+    slots = len(ranks) + 1
+    return {
+        "enable_lora": True,
+        "max_lora_rank": size,
+        "max_loras": min(slots, _MOST_SLOTS),
+        "max_cpu_loras": slots,
+    }
 
 
 def command(

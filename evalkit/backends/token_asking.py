@@ -220,7 +220,8 @@ def read_scores(reply: Mapping[str, Any], parts: Sequence[Part], tally: Tally) -
         if any(last not in named for _, last in part.lasts):
             return _unsupported("`logprob_token_ids`")
         for place, last in part.lasts:
-            tally.add(place, before + _read(named[last]), greedy=greedy and written[0] == last)
+            told = greedy and written[0] == last
+            tally.add(place, before + _read(named[last]), greedy=told, tokens=len(part.scored) + 1)
     return None
 
 

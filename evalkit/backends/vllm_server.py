@@ -11,30 +11,25 @@ At most one server that a run started is up at a time, unless it is to be kept.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import hashlib
 import itertools
 import json
-import re
-import secrets
-import urllib.error
-import urllib.request
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import openai
 
-from evalkit.backends import Backend, backend, kept_servers
+from evalkit.backends import Backend, backend
 from evalkit.backends.endpoints import Endpoints
-from evalkit.backends.local import LocalModel, is_out_of_memory
+from evalkit.backends.local import LocalModel
 from evalkit.backends.openai_errors import Endpoint, public_url, secrets_of
 from evalkit.backends.openai_server import Listed, Server
+from evalkit.backends.own_server import OwnServer, Wanted, obtain
 from evalkit.backends.remote import Remote
 from evalkit.backends.served_adapters import fault
-from evalkit.backends.server_command import adapter_options, command, environment
-from evalkit.backends.server_process import ServerProcess, new_log
+from evalkit.backends.server_command import adapter_options
+from evalkit.backends.stated_servers import name_of, version_at
 from evalkit.backends.token_asking import Served, TokenAsker
 from evalkit.backends.vllm import installed, is_cpu_build
 from evalkit.backends.vllm_engine import settle_environment
@@ -54,12 +49,6 @@ from evalkit.types import (
 
 _MAX_NUM_SEQS = 256  # vLLM's own default
 _MORE_THAN_IT_RUNS = 1.25  # so that its queue never runs empty
-_BAD_OPTION = re.compile(r"error: (unrecognized arguments: (?P<unknown>--\S+)|argument (?P<bad>--[^:\s]+)[^:]*: .*)")
-_MEMORY_HINT = (
-    "lower engine.max_model_len or engine.max_num_seqs, change engine.gpu_memory_utilization, spread the model with "
-    "engine.tensor_parallel_size, or end a server that was kept; its whole log: "
-)
-_CPU_MEMORY_HINT = "lower engine.max_model_len, or set VLLM_CPU_KVCACHE_SPACE (GiB); its whole log: "
 
 
 @backend("vllm-server")
@@ -128,7 +117,7 @@ class VllmServerBackend:
         ]
         self._names: dict[str, str] = {}
         self._limit: int | None = None
-        self._process: ServerProcess | None = None
+        self._own: OwnServer | None = None
         self._remote: Remote | None = None
         self._asker: TokenAsker | None = None
         self._weights: Path | None = None
@@ -203,8 +192,8 @@ class VllmServerBackend:
 
     def close(self) -> None:
         """Close connections and end the server, unless it was there before or is to be kept."""
-        remote, process = self._remote, self._process
-        self._remote = self._process = self._weights = None
+        remote, own = self._remote, self._own
+        self._remote = self._own = self._weights = None
         if VllmServerBackend._running is self:
             VllmServerBackend._running = None
         try:
@@ -213,8 +202,8 @@ class VllmServerBackend:
                     self._notes += [note for note in remote.endpoints.notes if note not in self._notes]
                 remote.close()
         finally:
-            if process is not None:
-                process.stop()
+            if own is not None:
+                own.stop()
 
     def _open(self, model: str) -> None:
         """Have a server of what answers `model`, in place of whatever else this run has started."""
@@ -225,10 +214,15 @@ class VllmServerBackend:
             if self._is_stated:
                 listed = self._connect(model, local.spec.base_urls, _key_of(local.spec))
                 self._find_names(listed)
-                self._version = _version_at(local.spec.base_urls[0])
+                self._version = version_at(local.spec.base_urls[0])
             else:
-                url, key = self._server_of(model, weights)
-                listed = self._connect(model, (f"{url}/v1",), key)
+                wanted = self._wanted(model, weights)
+                self._own = own = obtain(wanted, self._folder / "servers", self._progress, self._make_room)
+                if own.process is not None:
+                    VllmServerBackend._running = self
+                if own.note:
+                    self._note(own.note)
+                listed = self._connect(model, (f"{own.url}/v1",), own.api_key)
             limits = [one.context_limit for one in listed if one.context_limit is not None]
             self._limit = min(limits, default=local.context_limit)
             self._weights = weights
@@ -257,57 +251,13 @@ class VllmServerBackend:
             local.adapter.merge(local.folder, target, self._progress, trust_remote_code=trust)
         return target
 
-    # --- starting one, or finding one that was kept ---
-
-    def _server_of(self, model: str, weights: Path) -> tuple[str, str]:
-        """(address, key) of a server of `weights` with the adapters served on them."""
-        local = self._models[model]
-        adapters = {name: self._models[name].adapter for name in self._served}
-        own = [name for name in self.models if self._weights_of(name) == weights and name not in self._served]
+    def _wanted(self, model: str, weights: Path) -> Wanted:
+        """What a server of `weights` serves, each model under a name that tells it from the others."""
+        own = [name for name in self.models if name not in self._served and self._weights_of(name) == weights]
         base = own[0] if own else "base"
         self._names = {name: base for name in own} | {name: name for name in self._served}
-        options: dict[str, Any] = {
-            "generation_config": "vllm",  # the checkpoint's own sampling defaults stay out
-            "logprobs_mode": "raw_logprobs",  # of the model itself, before any penalty or temperature
-            "disable_uvicorn_access_log": True,
-            **({"enforce_eager": True} if self._cpu else {}),  # compiling costs more than it saves in minutes
-            **adapter_options([one.rank for one in adapters.values() if one]),
-            **local.spec.engine,
-        }
-        modules = {name: one.folder for name, one in adapters.items() if one}
-        asked = command(weights, local.folder, base, modules, options)
-        servers = self._folder / "servers"
-        identity = self._identity(asked(0), local)
-        if (kept := kept_servers.find(servers, identity)) is not None:
-            self._note(f"answered by the server that an earlier run kept at {kept.url} (to end it: kill {kept.pid})")
-            return kept.url, kept.api_key
-        return self._start(model, asked, servers, identity)
-
-    def _start(self, model: str, asked: Any, servers: Path, identity: str) -> tuple[str, str]:
-        local = self._models[model]
-        self._make_room()
-        key = secrets.token_urlsafe(32)
-        process = ServerProcess(asked, environment(key), new_log(servers, local.spec.name), place=local.where)
-        self._progress.phase(f"{model}: loading {local.folder.name} in a server (vLLM {local.engine_version})")
-        try:
-            process.start(self._progress, model, timeout_s=local.spec.server.start_timeout_s)
-        except EngineError as error:
-            raise self._start_error(error, process, local) from None
-        if local.spec.server.keep:
-            process.keep()
-            kept = kept_servers.KeptServer(process.url, key, process.pid, str(process.log))
-            kept_servers.remember(servers, identity, kept)
-            self._note(f"its server is kept at {process.url} (to end it: kill {process.pid})")
-        else:
-            self._process = process
-            VllmServerBackend._running = self
-        return process.url, key
-
-    def _identity(self, command: Sequence[str], local: LocalModel) -> str:
-        """What a server was started with: the command, the content of what it loads, the version."""
-        served = [self._models[name].fingerprint for name in self._served]
-        content = [*command, local.fingerprint, *served, local.engine, local.engine_version]
-        return hashlib.sha256("\0".join(content).encode()).hexdigest()[:24]
+        adapters = {name: self._models[name] for name in self._served}
+        return Wanted(model, self._models[model], weights, base, adapters, self._cpu)
 
     @staticmethod
     def _make_room() -> None:
@@ -317,18 +267,6 @@ class VllmServerBackend:
         for other in (VllmServerBackend._running, VllmBackend._loaded):
             if other is not None:
                 other.close()
-
-    def _start_error(self, error: EngineError, process: ServerProcess, local: LocalModel) -> EngineError | InputError:
-        """The error in the user's terms: an option that this vLLM does not know is a mistake in the file."""
-        said = process.log.read_text("utf-8", "replace") if process.log.is_file() else ""
-        if found := _BAD_OPTION.search(said):
-            option = (found["unknown"] or found["bad"]).split("=")[0].split("/")[-1].lstrip("-").replace("-", "_")
-            what = "this vLLM's server has no such option" if found["unknown"] else found[1].strip()
-            return InputError(f"{local.where}: engine: {option}: {what}; they are those of `vllm serve --help=all`")
-        if is_out_of_memory(RuntimeError(said)):
-            hint = _CPU_MEMORY_HINT if self._cpu else _MEMORY_HINT
-            return EngineError(str(error), kind="out_of_memory", hint=f"{hint}{process.log}")
-        return error
 
     # --- asking it ---
 
@@ -362,18 +300,7 @@ class VllmServerBackend:
 
     def _dead(self) -> EngineError | None:
         """Why this backend's own server is gone; None while it runs, or where it is another's."""
-        process = self._process
-        if process is None or process.is_alive():
-            return None
-        said = process.last_words()
-        memory = is_out_of_memory(RuntimeError(said))
-        return EngineError(
-            f"vLLM's server died: {said}",
-            kind="out_of_memory" if memory else "engine_died",
-            hint=f"{_CPU_MEMORY_HINT if self._cpu else _MEMORY_HINT}{process.log}"
-            if memory
-            else f"its log: {process.log}",
-        )
+        return self._own.dead() if self._own is not None else None
 
     def _gone(self, place: str, urls: Sequence[str]) -> EngineError:
         return self._dead() or EngineError(
@@ -384,14 +311,8 @@ class VllmServerBackend:
 
     def _find_names(self, listed: Sequence[Listed]) -> None:
         """Under which name each model is served at the stated addresses. Raises EngineError where none fits."""
-        if not listed or not listed[0].models:
-            raise EngineError(
-                f"{self._models[self.models[0]].where}: base_url: the server does not list what it serves",
-                kind="bad_model",
-                hint="`backend: vllm-server` is for vLLM's own server; for others there is `backend: openai`",
-            )
         for model, local in self._models.items():
-            self._names[model] = name = _name_of(local, listed[0], adapter=model in self._served)
+            self._names[model] = name = name_of(local, listed[0], adapter=model in self._served)
             self._remote_endpoints.must_agree([replace(one, model=name) for one in listed])
 
     @property
@@ -440,35 +361,3 @@ class VllmServerBackend:
 
 def _key_of(spec: ModelSpec) -> str:
     return spec.api_key.get_secret_value() if spec.api_key else ""
-
-
-def _name_of(local: LocalModel, listed: Listed, *, adapter: bool) -> str:
-    """The id under which a server lists a model or adapter: its name, or whatever was loaded from the same folder."""
-    folder = local.adapter.folder if adapter and local.adapter else local.folder
-    wanted = (local.spec.name, local.spec.adapter if adapter else local.spec.model)
-    rows = {name: row for name, row in listed.models.items() if bool(row.get("parent")) == adapter}
-    for name, row in rows.items():
-        root = row.get("root")
-        if name in wanted or (
-            isinstance(root, str) and Path(root).exists() and Path(root).resolve() == folder.resolve()
-        ):
-            return name
-    if len(rows) == 1 and not adapter:
-        return next(iter(rows))
-    what, field = ("adapter", "adapter") if adapter else ("model", "model")
-    raise EngineError(
-        f"{local.where}: {field}: {listed.url} serves no {what} named {local.spec.name!r} or loaded from {folder}; it lists "
-        f"{', '.join(sorted(listed.models))}",
-        kind="bad_model",
-        hint=f"start it with `--lora-modules {local.spec.name}={folder}`"
-        if adapter
-        else "check `base_url` and `model`",
-    )
-
-
-def _version_at(url: str) -> str:
-    """The version that vLLM's server tells, or an empty text."""
-    with contextlib.suppress(urllib.error.URLError, OSError, ValueError, AttributeError):
-        with urllib.request.urlopen(f"{url.rstrip('/').removesuffix('/v1')}/version", timeout=10) as reply:
-            return str(json.loads(reply.read()).get("version") or "")
-    return ""

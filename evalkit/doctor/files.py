@@ -21,12 +21,12 @@ def given_files(files: Sequence[Path]) -> Iterator[Finding]:
         try:
             spec = read_judge(path) if _is_judge(path) else read_model(path)
         except InputError as error:
-            yield _wrong(path.name, error)
+            yield _wrong(str(path), error)
             continue
         if isinstance(spec, JudgeSpec):
-            yield from _judge(spec, path.name)
+            yield from _judge(spec, str(path))
         else:
-            yield from _model(spec, path.name)
+            yield from _model(spec, str(path))
     if files:
         yield from _project(files[0].parent)
 
@@ -58,7 +58,7 @@ def _project(folder: Path) -> Iterator[Finding]:
     try:
         chosen, judge, policy = named(str(folder), None, None, None)
     except InputError as error:
-        yield _wrong(path.name, error)
+        yield _wrong(str(path), error)
         return
     told = f"suites {', '.join(suite.name for suite in chosen.suites)}"
     told += f"; policy {Path(policy.file).name}" if policy.file else "; the default policy"

@@ -30,6 +30,7 @@ def main() -> None:
     for flag in ("tokenizer", "generation-config", "logprobs-mode", "dtype"):
         parser.add_argument(f"--{flag}")
     parser.add_argument("--max-loras", type=int)
+    parser.add_argument("--max-cpu-loras", type=int)
     parser.add_argument("--max-lora-rank", type=int)
     for flag in ("disable-uvicorn-access-log", "enable-lora"):
         parser.add_argument(f"--{flag}", action="store_true")

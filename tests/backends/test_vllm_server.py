@@ -58,7 +58,7 @@ def answers(backend: Backend, *requests: Request) -> list[Completion]:
 
 
 def pid_of(backend: Backend) -> int:
-    return backend._process.pid  # type: ignore[attr-defined]
+    return backend._own.process.pid  # type: ignore[attr-defined]
 
 
 def command_of(folder: Path) -> str:
@@ -79,7 +79,10 @@ def test_engine_options_become_flags():
 
 def test_rank_and_slots_are_sized_from_the_adapters():
     assert adapter_options([]) == {}
-    assert adapter_options([4, 12]) == {"enable_lora": True, "max_lora_rank": 16, "max_loras": 3}
+    assert adapter_options([4, 12]) == {
+        "enable_lora": True, "max_lora_rank": 16, "max_loras": 3, "max_cpu_loras": 3,
+    }  # fmt: skip
+    assert adapter_options([8] * 40)["max_loras"] == 16, "of more adapters those in use are on the device"
     assert adapter_options([1000]) == {}, "no vLLM takes such a rank"
 
 
@@ -95,7 +98,7 @@ def test_base_and_adapter_share_one_server_and_each_is_asked_under_its_own_name(
     assert [one.text for one in told] == [f"base: {ids}", f"tuned: {ids}"]
     assert backend.record("tuned").adapter_mode == "served" and backend.record("base").engine_version == "9.9"
     line = command_of(tmp_path)
-    assert f"--lora-modules tuned={lora}" in line and "--max-lora-rank 8 --max-loras 2" in line
+    assert f"--lora-modules tuned={lora}" in line and "--max-lora-rank 8 --max-loras 2 --max-cpu-loras 2" in line
     assert "--host 127.0.0.1" in line and "--generation-config vllm --logprobs-mode raw_logprobs" in line
     backend.close()
     backend.close()

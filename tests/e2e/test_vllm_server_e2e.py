@@ -68,7 +68,7 @@ def test_server_and_offline_engine_give_the_same_answers_and_the_server_is_gone_
         (backend,) = open_backends({"base": spec}, tmp_path)
         try:
             backend.start(Silent())
-            pid = backend._process.pid if kind == "vllm-server" else 0  # type: ignore[attr-defined]
+            pid = backend._own.process.pid if kind == "vllm-server" else 0  # type: ignore[attr-defined]
             prepared = [one for one in map(backend.prepare, ASKED) if isinstance(one, Prepared)]
             keys[kind] = [one.key for one in prepared]
             found[kind] = {one.request.example_id: done for one, done in backend.stream(prepared)}
