@@ -7,6 +7,10 @@ import inspect
 import sys
 
 
+_FIRST = ("results", "estimate", "judged", "asking", "provenance", "errors")
+"""What is looked up most often stands first."""
+
+
 def python_api() -> str:
     """Markdown with a directive for each name; mkdocstrings fills them from the source."""
     import evalkit
@@ -21,11 +25,16 @@ def python_api() -> str:
         one = getattr(types, name)
         if inspect.isclass(one) and (dataclasses.is_dataclass(one) or issubclass(one, Exception)):
             nouns.setdefault(one.__module__, []).append((name, one))
-    for module, members in nouns.items():
+    for module, members in sorted(nouns.items(), key=lambda one: _place(one[0])):
         said = (inspect.getdoc(sys.modules[module]) or "").split("\n\n")[0]
         parts.append(f"## {module}\n\n{said}\n")
         parts += [_entry(f"evalkit.{name}" if name in evalkit.__all__ else name, one) for name, one in members]
     return "\n".join(parts)
+
+
+def _place(module: str) -> tuple[int, str]:
+    name = module.rpartition(".")[2]
+    return _FIRST.index(name) if name in _FIRST else len(_FIRST), name
 
 
 def _entry(shown: str, one: object, *, members: bool = False) -> str:

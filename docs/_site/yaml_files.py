@@ -86,7 +86,10 @@ def type_in_words(field: Schema) -> str:
         name = field["$ref"].rpartition("/")[2]
         return f"[{_kind(name)}](#{name.lower()})"
     if "anyOf" in field or "oneOf" in field:
-        return " or ".join(dict.fromkeys(type_in_words(one) for one in field.get("anyOf") or field["oneOf"]))
+        kinds = [type_in_words(one) for one in field.get("anyOf") or field["oneOf"]]
+        # Where nothing is the default, that null may be written adds nothing.
+        said = [kind for kind in kinds if kind != "null" or field.get("default") is not None]
+        return " or ".join(dict.fromkeys(said))
     if "const" in field:
         return code(json.dumps(field["const"]).strip('"'))
     if "enum" in field:
@@ -104,7 +107,7 @@ def type_in_words(field: Schema) -> str:
 def _bounds(field: Schema) -> str:
     words = {"minimum": "at least", "exclusiveMinimum": "above", "maximum": "at most", "exclusiveMaximum": "below"}
     stated = [f"{word} {field[key]:g}" for key, word in words.items() if key in field]
-    return f", {' and '.join(stated)}" if stated else ""
+    return f" ({' and '.join(stated)})" if stated else ""
 
 
 def _default(name: str, field: Schema, required: Any) -> str:
