@@ -1,4 +1,4 @@
-.PHONY: demo test lint unit e2e clean
+.PHONY: demo test lint unit e2e docs clean
 VENV := .venv/bin
 
 # The main job on two small real models: about ten minutes on two cores, set-up included; again: five seconds.
@@ -30,5 +30,12 @@ e2e:
 	@.ci/setup test
 	$(VENV)/pytest -m e2e
 
+# The documentation as a site, in site/; needs no network, and its pages neither. For its search, serve it:
+# python -m http.server --directory site --bind 127.0.0.1
+docs:
+	@.ci/setup test
+	NO_MKDOCS_2_WARNING=1 $(VENV)/mkdocs build --quiet
+	@echo "The documentation: $$PWD/site/index.html"
+
 clean:
-	rm -rf .venv runs dist build examples/models .pytest_cache .ruff_cache
+	rm -rf .venv runs dist build site examples/models .pytest_cache .ruff_cache
