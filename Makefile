@@ -20,6 +20,8 @@ lint:
 	$(VENV)/ruff check .
 	$(VENV)/ruff format --check .
 	$(VENV)/pyright --pythonpath $(VENV)/python
+	@if command -v node > /dev/null && command -v tsc > /dev/null; then $(VENV)/pytest -q tests/report/test_scripts.py; \
+	else echo "no tsc: the types of reports/*.js are not checked (npm install --global typescript)"; fi
 
 # The tests that need no engine and no browser: seconds.
 unit:
