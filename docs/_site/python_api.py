@@ -6,7 +6,6 @@ import dataclasses
 import inspect
 import sys
 
-
 _FIRST = ("results", "estimate", "judged", "asking", "provenance", "errors")
 """What is looked up most often stands first."""
 
