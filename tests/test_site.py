@@ -209,3 +209,27 @@ def test_a_mirror_is_laid_out_as_its_page_says(tmp_path):
         (tmp_path / "mirrored.yaml").write_text(yaml.safe_dump({"name": "mirrored", "tasks": [task]}))
         shown = evalkit("suites", "show", "mirrored.yaml", cwd=tmp_path, EVALKIT_DATA=str(tmp_path / "mirror"))
         assert "1 + 1?" in shown.stdout, shown.stderr
+
+
+CHROMIUM = shutil.which("chromium")
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's chromium: apt-get install chromium")
+@pytest.mark.parametrize(
+    ("name", "scheme"), [("index.html", "light"), ("python.html", "dark"), ("peers.html", "light")]
+)
+def test_a_browser_asks_for_nothing_elsewhere_and_finds_the_page_accessible(site, name, scheme):
+    sync_api = pytest.importorskip("playwright.sync_api")
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        page = browser.new_context(color_scheme=scheme).new_page()
+        asked = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto((site / name).as_uri(), wait_until="networkidle")
+        found = axe.Axe().run(page).response["violations"]
+        browser.close()
+    assert asked and all(url.startswith(("file:", "data:", "blob:")) for url in asked)
+    serious = [(one["id"], one["nodes"][0]["html"]) for one in found if one["impact"] in ("serious", "critical")]
+    assert not serious

@@ -25,6 +25,13 @@ def on_page_markdown(markdown: str, **_: object) -> str:
     return "".join(part if part.startswith("```") else without_links_outside(part) for part in _FENCE.split(written))
 
 
+def on_post_page(output: str, **_: object) -> str:
+    """One page's HTML: the theme's search is a dialog, and dialogs have names."""
+    return output.replace(
+        'data-md-component="search" role="dialog"', 'data-md-component="search" role="dialog" aria-label="Search"'
+    )
+
+
 def without_links_outside(markdown: str) -> str:
     """Links to files beside docs/ as names: the site holds docs/ alone, and names no address of the repository."""
     return _OUTSIDE.sub(lambda found: _named(found[1], found[3]), markdown)

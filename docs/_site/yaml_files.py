@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from cells import code, prose, table
+from meanings import meanings
 
 Schema = dict[str, Any]
 
@@ -51,26 +52,13 @@ def _file(title: str, schema: Schema, described: set[str]) -> str:
 
 
 def _section(heading: str, schema: Schema) -> str:
-    summary, said = meanings(schema)
+    summary, said = meanings(schema.get("description", ""), _fields(schema))
     required = schema.get("required", ())
     rows = []
     for name, field in _fields(schema).items():
         rows.append((code(name), type_in_words(field), _default(name, field, required), prose(said.get(name, ""))))
     body = table(("Field", "Type", "Default", "Meaning"), rows)
     return f"{heading} {{ #{schema['title'].lower()} }}\n\n{prose(summary)}\n\n{body}"
-
-
-def meanings(schema: Schema) -> tuple[str, dict[str, str]]:
-    """What a spec's docstring says of the whole, and of each field that it names."""
-    text = " ".join(schema.get("description", "").split())
-    names = "|".join(sorted(map(re.escape, _fields(schema)), key=len, reverse=True))
-    mark = re.compile(rf"(?:^|(?<=[.:!?)] ))((?:{names})(?:, (?:{names}))*): ")
-    found = list(mark.finditer(text))
-    ends = [*(one.start() for one in found), len(text)][1:]
-    said = {
-        name: text[one.end() : end].strip() for one, end in zip(found, ends, strict=True) for name in one[1].split(", ")
-    }
-    return text[: found[0].start()].strip() if found else text, said
 
 
 def _fields(schema: Schema) -> dict[str, Schema]:
