@@ -274,7 +274,7 @@ def look(browser: Any, path: Path, name: str, patience: int) -> dict[str, float]
     else:
         page.wait_for_function("document.readyState === 'complete'")
         if name == "altair":
-            page.wait_for_selector("#vis canvas")
+            page.wait_for_selector("#vis .marks")
         found["ready"] = page.evaluate("performance.now()")
     page.wait_for_function("performance.getEntriesByName('first-contentful-paint').length")
     found["paint"] = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")

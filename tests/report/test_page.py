@@ -1,6 +1,7 @@
 """The page in a real browser, from a folder, as a reader opens it."""
 
 import json
+import random
 import re
 import shutil
 from dataclasses import replace
@@ -12,10 +13,11 @@ import pyarrow as pa
 import pytest
 from example_run import REASONING, Planned, make_run
 
-from evalkit.records import with_overlaps
+from evalkit.records import Records, with_overlaps
 from evalkit.report.embed import embed
 from evalkit.report.html import render_html
 from evalkit.report.items import item_frame
+from evalkit.types import Completion, Example, Message, Prepared, Request, Sampling, Score
 
 sync_api = pytest.importorskip("playwright.sync_api")
 
@@ -453,3 +455,27 @@ def test_tasks_fold_away_and_open(report, open_page):
     assert not page.locator("tr.task").first.is_visible()
     page.click("button.expand")
     assert page.locator("tr.task").first.is_visible()
+
+
+def test_a_run_with_more_text_than_the_page_has_room_for_stays_below_25_megabytes_and_opens(run, tmp_path, open_page):
+    draw = random.Random(0)
+    records = Records()
+    for i in range(12_000):
+        example = Example(f"item-{i}", (Message("user", "Say something."),), answer="x")
+        for arm in ("base", "tuned"):
+            said = f"{draw.randbytes(1000).hex()} {arm} of {i}."  # 2,000 characters that pack to half
+            request = Request(arm, "s", "s", example.id, example.messages, Sampling())
+            score = Score("exact", float(draw.random() < 0.5))
+            records.add("s", "s", arm, 0, example, Completion(said), score, Prepared(request, "Say something.", "k"))
+    path = written(replace(run, table=records.table()), tmp_path)
+    size = (tmp_path / "report.html").stat().st_size
+    assert 20_000_000 < size < 25_000_000
+    page = open_page(path)
+    assert re.search(r"the texts of \d+\u202f\d+ are on this page", page.locator("#samples .note").inner_text())
+    flipped = page.evaluate(
+        "matching.filter((i) => ['regressed', 'fixed'].includes(columns.cells[columns.cell[i]]) && places[i] >= 0)"
+    )
+    page.fill("input[name=q]", f"tuned of {page.evaluate('i => columns.id[i]', flipped[-1]).removeprefix('item-')}.")
+    sync_api.expect(page.locator("#found")).to_contain_text("1 of 12\u202f000", timeout=30_000)
+    rows(page).first.click()
+    assert "tuned of" in page.locator(".pair .tuned .text").inner_text()
