@@ -13,7 +13,7 @@ demo:
 test:
 	@.ci/setup test
 	@$(MAKE) --no-print-directory lint
-	$(VENV)/pytest -m e2e
+	$(VENV)/pytest -m e2e -n 2 --dist loadfile
 	$(VENV)/pytest -m "not e2e" -n 2 --dist loadfile
 
 lint:
@@ -30,7 +30,7 @@ unit:
 
 e2e:
 	@.ci/setup test
-	$(VENV)/pytest -m e2e
+	$(VENV)/pytest -m e2e -n 2 --dist loadfile
 
 # The documentation as a site, in site/; needs no network, and its pages neither. For its search, serve it:
 # python -m http.server --directory site --bind 127.0.0.1

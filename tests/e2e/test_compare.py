@@ -26,6 +26,10 @@ RUBRIC = "Question:\n{{ prompt }}\n\nOne answer:\n{{ first }}\n\nAnother:\n{{ se
 
 @pytest.fixture
 def folder(tmp_path, model_folder):
+    return filled(tmp_path, model_folder)
+
+
+def filled(tmp_path: Path, model_folder: Path) -> Path:
     """A base, the same model under another system prompt as candidate, a judge, and a suite of both kinds."""
     shared = (
         f"backend: {ENGINE}\nmodel: {model_folder}\nengine: {{max_model_len: 1024}}\nsampling: {{max_tokens: 40}}\n"
@@ -58,6 +62,15 @@ def started(folder: Path, out: str, *args: str) -> subprocess.CompletedProcess[s
     return subprocess.run(command(folder, out, *args), cwd=folder, env=env, capture_output=True, text=True)
 
 
+@pytest.fixture(scope="module")
+def whole(model_folder, tmp_path_factory):
+    """(folder, run, what it said) of one comparison in one go; its journal is `folder / "cache"`."""
+    folder = filled(tmp_path_factory.mktemp("whole"), model_folder)
+    done = started(folder, "whole")
+    assert done.returncode in (0, 1, 3), done.stderr[-3000:]
+    return folder, evalkit.load(folder / "whole"), done.stderr
+
+
 def finish(folder: Path, out: str, cache: Path, *args: str) -> evalkit.Run:
     done = subprocess.run(
         command(folder, out, *args), cwd=folder, env=environment(cache), capture_output=True, text=True
@@ -78,8 +91,8 @@ def generated(run: evalkit.Run) -> int:
     return sum(phase.requests for phase in run.manifest.phases if phase.name.endswith("generating"))
 
 
-def test_a_killed_run_goes_on_where_it_stopped_and_ends_the_same(folder):
-    whole = finish(folder, "whole", folder / "cache-a")
+def test_a_killed_run_goes_on_where_it_stopped_and_ends_the_same(folder, whole):
+    _, whole, _ = whole
     assert generated(whole) == 120
     assert whole.manifest.base.precision == "float32"  # the default on a CPU, because of what this test asks for
     cache = folder / "cache-b"
@@ -121,10 +134,10 @@ def test_a_small_model_judges_for_real_and_stays_advisory(folder):
     assert "small-judge" in (folder / "out" / "report.html").read_text(encoding="utf-8")
 
 
-def test_prompts_that_differ_between_the_arms_are_pointed_out(folder):
-    run = finish(folder, "out", folder / "cache", "--limit", "3")
+def test_prompts_that_differ_between_the_arms_are_pointed_out(whole):
+    _, run, _ = whole
     assert any(
-        caution.startswith("the rendered prompts of base and tuned differ on 6 of 6")
+        caution.startswith("the rendered prompts of base and tuned differ on 60 of 60")
         for caution in run.manifest.cautions
     )
     assert run.manifest.base.fingerprint == run.manifest.tuned.fingerprint
@@ -155,15 +168,15 @@ def test_an_engine_option_that_cannot_be_is_the_users_mistake(folder):
     assert "base.yaml: engine: " in done.stderr and "no_such_option" in done.stderr
 
 
-def test_start_up_is_named_step_by_step(folder):
-    done = subprocess.run(
-        command(folder, "out", "--limit", "2"),
-        cwd=folder,
-        env=environment(folder / "cache"),
-        capture_output=True,
-        text=True,
-    )
-    assert "loading" in done.stderr and "generating: " in done.stderr
+def test_start_up_is_named_step_by_step_and_where_the_time_went_is_kept(whole):
+    _, run, said = whole
+    assert "loading" in said and "generating: " in said
+    phases = {phase.name: phase for phase in run.manifest.phases}
+    assert phases["base: loading"].seconds > 0 and phases["base: generating"].tokens_per_second > 0
+    if ENGINE == "vllm":
+        read, written = phases["base: prefill"], phases["base: decode"]
+        assert read.beside and read.tokens_per_second > 0 and written.tokens_per_second > 0
+        assert read.seconds + written.seconds == pytest.approx(phases["base: generating"].seconds)
 
 
 @pytest.mark.skipif(ENGINE != "vllm", reason="vllm is not installed")
@@ -203,7 +216,7 @@ def _choice_tasks_of_quick(folder: Path) -> str:
     return str(path)
 
 
-def test_a_sequential_run_stops_when_it_is_decided_and_what_it_asked_is_what_a_whole_run_asks(folder):
+def test_a_sequential_run_stops_when_it_is_decided_and_what_it_asked_is_what_a_whole_run_asks(folder, whole):
     """Engines are loaded in turns; the answers of the prefix are those of a run that asks everything; base again is base."""
     policy = {"tax": {"max": 0.6}, "retain": {"margin": 0.6}}
     (folder / "lax.yaml").write_text(json.dumps(policy))
@@ -216,7 +229,7 @@ def test_a_sequential_run_stops_when_it_is_decided_and_what_it_asked_is_what_a_w
     assert part.samples["arm"].value_counts().to_dict() == asked
     noise = part.comparison.noise
     assert noise is not None and (noise.asked, noise.answers, noise.flip_rate.value) == (3, 6, 0)
-    whole = finish(folder, "whole", folder / "cache-b", "--policy", "lax.yaml")
+    _, whole, _ = whole
     both = part.samples.merge(whole.samples, on=["suite", "task", "id", "arm", "sample"])
     assert len(both) == 2 * looked.asked
     assert (both["text_x"] == both["text_y"]).all() and (both["value_x"] == both["value_y"]).all()
