@@ -1,4 +1,4 @@
-.PHONY: demo test lint unit e2e clean
+.PHONY: demo test lint unit e2e docs clean
 VENV := .venv/bin
 
 # The main job on two small real models: about ten minutes on two cores, set-up included; again: five seconds.
@@ -20,6 +20,8 @@ lint:
 	$(VENV)/ruff check .
 	$(VENV)/ruff format --check .
 	$(VENV)/pyright --pythonpath $(VENV)/python
+	@if command -v node > /dev/null && command -v tsc > /dev/null; then $(VENV)/pytest -q tests/report/test_scripts.py; \
+	else echo "no tsc: the types of reports/*.js are not checked (npm install --global typescript)"; fi
 
 # The tests that need no engine and no browser: seconds.
 unit:
@@ -30,5 +32,12 @@ e2e:
 	@.ci/setup test
 	$(VENV)/pytest -m e2e
 
+# The documentation as a site, in site/; needs no network, and its pages neither. For its search, serve it:
+# python -m http.server --directory site --bind 127.0.0.1
+docs:
+	@.ci/setup test
+	NO_MKDOCS_2_WARNING=1 $(VENV)/mkdocs build --quiet
+	@echo "The documentation: $$PWD/site/index.html"
+
 clean:
-	rm -rf .venv runs dist build examples/models .pytest_cache .ruff_cache
+	rm -rf .venv runs dist build site examples/models .pytest_cache .ruff_cache

@@ -225,6 +225,7 @@ def run_comparison(
     def whole(collected: Collected, looked: Looked | None, anchors: Mapping[str, Anchors | None] | None = None) -> Run:
         """What has come in so far as a run of its own; without anchors a look, of which only the decision is wanted."""
         held = collected.records.samples(scanned.shares)
+        frame = narrow_frame(held)
         read_by = tuple(
             dataclasses.replace(record, anchors=(anchors or {}).get(record.name))
             for record in judge_records(inputs.readers, collected.models, collected.costs)
@@ -258,7 +259,7 @@ def run_comparison(
         said = (
             *cautions,
             *collected.cautions,
-            *fidelity_cautions(models, narrow_frame(held), manifest.suites, StoredTexts(held)),
+            *fidelity_cautions(models, frame, manifest.suites, StoredTexts(held)),
             *reasoning_cautions(models, manifest.suites),
         )
         return _decide(
@@ -266,6 +267,7 @@ def run_comparison(
             inputs.policy,
             held,
             None,
+            frame,
             describe=anchors is not None,
             noise=anchors is not None,
         )
@@ -492,15 +494,17 @@ def _check_answered(folder: Path, gated: Mapping[str, str], held: Samples) -> No
 def _decide(
     manifest: Manifest,
     policy: PolicySpec,
-    held: Samples,
+    table: pa.Table | Samples,
     folder: Path | None,
+    frame: pd.DataFrame | None = None,
     *,
     describe: bool = True,
     noise: bool = True,
 ) -> Run:
     manifest = dataclasses.replace(manifest, suites=standing(manifest.suites, manifest.graders, policy))
     looked = manifest.sequential
-    samples, texts = narrow_frame(held), StoredTexts(held)
+    held = Samples.of(table)
+    samples, texts = narrow_frame(held) if frame is None else frame, StoredTexts(held)
     comparison = compare_records(
         samples,
         verdicts_frame(held, reasons=False) if manifest.judges else verdicts_as_frame(()),

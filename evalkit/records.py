@@ -84,7 +84,7 @@ class _Columns:
         if self._held >= _CHARACTERS or len(self._values[0]) >= _CHUNK:
             table = self._buffered()
             self._spill.add(table)
-            self._keys.append(table.select(self._names).combine_chunks())
+            self._keys.append(self._slim(table))
             self._values = [[] for _ in self._schema]
             self._held = 0
 
@@ -102,7 +102,17 @@ class _Columns:
 
     def keys(self) -> pa.Table:
         """The columns to sort by, in the order of landing."""
-        return pa.concat_tables([*self._keys, self._buffered().select(self._names)])
+        whole = pa.concat_tables([*self._keys, self._slim(self._buffered())])
+        return whole.cast(pa.schema([self._schema.field(name) for name in self._names]))
+
+    def _slim(self, table: pa.Table) -> pa.Table:
+        """The columns to sort by, words that repeat as numbers."""
+        columns = {name: table[name].combine_chunks() for name in self._names}
+        coded = {
+            name: column.dictionary_encode() if column.type == pa.string() and name != "id" else column
+            for name, column in columns.items()
+        }
+        return pa.table(coded)
 
     def sorted(self, order: NDArray[np.integer], bounds: NDArray[np.integer]) -> Iterator[pa.Table]:
         """All rows in that order, in blocks, as of `scratch.in_order`."""
@@ -201,6 +211,7 @@ class Records:
                 for block in blocks:
                     writer.write_table(block, row_group_size=max(1, block.num_rows))
             scratch.file.flush()
+        pa.default_memory_pool().release_unused()
         return Samples(scratch)
 
     def _blocks(self) -> Iterator[pa.Table]:
@@ -373,13 +384,16 @@ def narrow_frame(samples: Samples) -> pd.DataFrame:
 
     The index is the row's number in `samples`: texts are looked up by it.
     """
-    table = samples.table(NARROW).unify_dictionaries()
-    frame = table.drop_columns(["id", "group"]).to_pandas()
+    held = samples.table([name for name in NARROW if name not in ("id", "group")]).unify_dictionaries()
+    frame = held.to_pandas(split_blocks=True, self_destruct=True)
+    del held
     for name in ("id", "group"):
-        words = table[name].unique().drop_null()
+        column = samples.table([name])[name]
+        words = column.unique().drop_null()
         words = words.take(pc.sort_indices(words))
-        codes = pc.fill_null(pc.index_in(table[name], value_set=words), -1).to_numpy()
+        codes = pc.fill_null(pc.index_in(column, value_set=words), -1).to_numpy()
         frame[name] = pd.Categorical.from_codes(codes, pd.Index(words.to_pandas()))
+    pa.default_memory_pool().release_unused()
     return frame
 
 
@@ -398,14 +412,17 @@ def verdicts_frame(table: pa.Table | Samples, *, reasons: bool = True) -> pd.Dat
     parts: list[pd.DataFrame] = []
     for block in Samples.of(table).blocks([*_ITEM, "verdicts"]):
         held = block.filter(block["verdicts"].is_valid())
-        rows: list[dict[str, object]] = []
-        for row in held.to_pylist():
-            item = {"suite": row["suite"], "task": row["task"], "id": row["id"]}
-            rows += [
-                {**item, **(one if reasons else {**one, "reason": None, "detail": None})} for one in row["verdicts"]
-            ]
-        if rows:
-            parts.append(pd.DataFrame(rows, columns=pd.Index(_VERDICT_COLUMNS)))
+        if not held.num_rows:
+            continue
+        lists = held["verdicts"].combine_chunks()
+        said, at = pc.list_flatten(lists), pc.list_parent_indices(lists)
+        columns = {name: held[name].cast(pa.string()).take(at) for name in _ITEM}
+        columns |= dict(zip([one.name for one in said.type], said.flatten(), strict=True))
+        left_out = () if reasons else ("reason", "detail")
+        columns |= {
+            one.name: pa.nulls(len(at), one.type) for one in VERDICT if one.name in left_out or one.name not in columns
+        }
+        parts.append(pa.table(columns).select(_VERDICT_COLUMNS).to_pandas())
     frame = pd.concat(parts, ignore_index=True) if len(parts) > 1 else parts[0] if parts else None
     if frame is None:
         frame = pd.DataFrame([], columns=pd.Index(_VERDICT_COLUMNS))

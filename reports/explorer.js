@@ -1,17 +1,12 @@
 // @ts-check
 // The sample explorer, and three small helps: expanding tasks, the contents that follow the scroll, keys.
-// What a model wrote reaches the page through textContent only. The address bar holds the whole view. After page.js.
+// What a model wrote reaches the page through textContent only. The address bar holds the whole view. After page.js, shards.js and orders.js.
 "use strict";
 
 /** @typedef {{codes: number[], words: string[]}} Coded */
-/** @typedef {{suite: Coded, task: Coded, id: string[], cell: number[], cause: Coded, form: number[], overlap: number[], judge: number[], base: (number|null)[],
+/** @typedef {{suite: Coded, task: Coded, id: string[], cell: number[], cause: Coded, form: number[], overlap: number[], readers: {name: string, codes: number[]}[], base: (number|null)[],
  *   tuned: (number|null)[], base_length: (number|null)[], tuned_length: (number|null)[], unit: string, cells: string[], judges: string[], overlaps: string[]}} Columns */
-/** @typedef {{value?: number, text?: string, reasoning?: string, answer?: string, cause?: string, overlap?: number, finish?: string, tokens?: number,
- *   failure?: string, message?: string, hint?: string}} Answer */
-/** @typedef {{judge: string, order: string, winner: string|null, reason: string|null, failure: string|null}} Said */
-/** @typedef {{prompt: string|null, base_prompt?: string|null, gold: string|null, metric?: string, base: Answer[], tuned: Answer[],
- *   verdicts: Said[]}} Texts */
-/** @typedef {{suite: string, cell: string, cause: string, form: string, overlap: string, judge: string, agree: string, score: string, q: string, sort: string, open: string, sample: string, diff: string}} View */
+/** @typedef {{suite: string, cell: string, cause: string, form: string, overlap: string, by: string, judge: string, agree: string, score: string, q: string, sort: string, open: string, sample: string, diff: string}} View */
 
 /** Rows that are drawn and taken away together as the page scrolls. */
 const PER_CHUNK = 50;
@@ -20,8 +15,6 @@ const FILTERS = /** @type {const} */ (["suite", "cell", "cause", "form", "overla
 const AGREES = { contradicts: "contradicts the scores", split: "contradicts itself", agrees: "agrees with the scores" };
 /** @type {Record<string, string>} */
 const SCORES = { full: "full marks", between: "between", zero: "none", unknown: "no score" };
-/** @type {Record<string, string>} */
-const SORTS = { cell: "cell", cause: "cause", loss: "largest loss", gain: "largest gain", lowest: "lowest score of tuned", agree: "judge against scores", longer: "grew longest", shorter: "grew shortest" };
 /** @type {Record<string, string>} */
 const WORDS = {
   kept: "● kept", regressed: "▼ regressed", fixed: "▲ fixed", both_wrong: "○ both wrong", missing: "– missing", unscored: "– unscored",
@@ -45,16 +38,14 @@ const unbounded = namesOf(section.dataset.unbounded);
 const commands = JSON.parse(section.dataset.commands || "{}");
 
 /** @type {Columns} */ let columns;
-/** @type {Record<string, Texts>} */ let texts = {};
-/** @type {Map<string, string>} */ const haystacks = new Map();
 /** @type {number[]} */ let matching = [];
 /** @type {View} */ let view = blank();
 /** All items in the order asked for, and what was asked. @type {number[]} */ let ordering = [];
-let drawn = "", rowHeight = 33;
+let drawn = "", ordered = "", rowHeight = 33;
 /** @type {HTMLElement[]} */ let chunks = [];
 
 /** @returns {View} */
-function blank() { return { suite: "", cell: "", cause: "", form: "", overlap: "", judge: "", agree: "", score: "", q: "", sort: "", open: "", sample: "", diff: "" }; }
+function blank() { return { suite: "", cell: "", cause: "", form: "", overlap: "", by: "", judge: "", agree: "", score: "", q: "", sort: "", open: "", sample: "", diff: "" }; }
 
 /** @param {Coded} coded @param {number} i */
 const word = (coded, i) => coded.words[coded.codes[i]];
@@ -97,21 +88,18 @@ function go(change, step = true) {
 /* --- filtering ------------------------------------------------------------------------------------------------ */
 
 /** @param {number} i @param {string} needle */
-function holds(i, needle) {
-  if (columns.id[i].toLowerCase().includes(needle) || word(columns.task, i).toLowerCase().includes(needle)) return true;
-  const entry = texts[i];
-  if (!entry) return false;
-  let haystack = haystacks.get(String(i));
-  if (haystack === undefined) {
-    haystack = [entry.prompt, entry.gold, ...[...entry.base, ...entry.tuned].map((one) => one.text)].join("\n").toLowerCase();
-    haystacks.set(String(i), haystack);
-  }
-  return haystack.includes(needle);
+const holds = (i, needle) =>
+  search.hits.has(i) || columns.id[i].toLowerCase().includes(needle) || word(columns.task, i).toLowerCase().includes(needle);
+
+/** What the chosen judge said of each item, or the first judge by name: places in `judges`. @returns {number[]} */
+function verdicts() {
+  return (columns.readers.find((one) => one.name === view.by) || columns.readers[0] || { codes: [] }).codes;
 }
 
-/** One of AGREES, or "" where no judge read the item or no score tells the answers apart. @param {number} i */
-function agreement(i) {
-  const said = columns.judges[columns.judge[i]];
+/** One of AGREES, or "" where no judge read the item or no score tells the answers apart.
+ * @param {number} i @param {number[]} codes of `verdicts` */
+function agreement(i, codes) {
+  const said = columns.judges[codes[i] ?? 0];
   if (said === "split") return "split";
   const base = columns.base[i], tuned = columns.tuned[i];
   if (!["base", "tuned", "tie"].includes(said) || base === null || tuned === null) return "";
@@ -126,27 +114,29 @@ function mark(i) {
   return value === null ? "unknown" : value >= 1 ? "full" : value > 0 ? "between" : "zero";
 }
 
-/** What an item is sorted by, ascending; null goes last. @param {number} i @param {string} sort @returns {number|string|null} */
-function rank(i, sort) {
-  const base = columns.base[i], tuned = columns.tuned[i], before = columns.base_length[i], after = columns.tuned_length[i];
-  if (sort === "cell") return columns.cell[i];
-  if (sort === "cause") return word(columns.cause, i) || null;
+/** What items are sorted by, ascending; null goes last. @param {string} sort @returns {(number|string|null)[]} */
+function ranks(sort) {
+  const { base, tuned, base_length: before, tuned_length: after } = columns, codes = verdicts(), agrees = Object.keys(AGREES);
+  /** @param {(number|null)[]} from @param {(number|null)[]} to @param {number} sign */
+  const change = (from, to, sign) => from.map((x, i) => { const y = to[i]; return x === null || y === null ? null : sign * (y - x); });
+  if (sort === "id") return columns.id;
+  if (sort === "cell") return columns.cell;
+  if (sort === "cause") return columns.cause.codes.map((code) => columns.cause.words[code] || null);
+  if (sort === "judge") return columns.id.map((_, i) => codes[i] || null);
+  if (sort === "agree") return columns.id.map((_, i) => { const at = agrees.indexOf(agreement(i, codes)); return at < 0 ? null : at; });
   if (sort === "lowest") return tuned;
-  if (sort === "agree") { const at = Object.keys(AGREES).indexOf(agreement(i)); return at < 0 ? null : at; }
-  if (sort === "loss" || sort === "gain") return base === null || tuned === null ? null : sort === "loss" ? tuned - base : base - tuned;
-  return before === null || after === null ? null : sort === "shorter" ? after - before : before - after;
+  if (sort === "lowest_base") return base;
+  if (sort === "long") return after.map((length) => (length === null ? null : -length));
+  if (sort === "loss" || sort === "gain") return change(base, tuned, sort === "loss" ? 1 : -1);
+  return change(before, after, sort === "shorter" ? 1 : -1);
 }
 
-/** @param {string} sort @returns {number[]} */
-function ordered(sort) {
+/** All items in an order. @param {string} sort @returns {number[]} */
+function sorted(sort) {
+  const [name, backwards] = orderOf(sort);
+  if (name) return inOrder(ranks(name), backwards);
   const all = columns.id.map((_, i) => i);
-  if (!SORTS[sort]) return all;
-  const ranks = all.map((i) => rank(i, sort));
-  return all.sort((one, other) => {
-    const x = ranks[one], y = ranks[other];
-    if (x === null || y === null) return (x === null ? 1 : 0) - (y === null ? 1 : 0) || one - other;
-    return (x < y ? -1 : x > y ? 1 : 0) || one - other;
-  });
+  return backwards ? all.reverse() : all;
 }
 
 /** @param {View} wanted @returns {number[]} */
@@ -157,7 +147,7 @@ function select(wanted) {
   const form = wanted.form ? FORMS[wanted.form] || 0 : null;
   const overlap = wanted.overlap ? columns.overlaps.indexOf(wanted.overlap) : null;
   const judge = wanted.judge ? columns.judges.indexOf(wanted.judge) : null;
-  const needle = wanted.q.toLowerCase();
+  const needle = wanted.q.toLowerCase(), codes = verdicts();
   const found = [];
   for (const i of ordering) {
     if (suite !== null && columns.suite.codes[i] !== suite) continue;
@@ -165,8 +155,8 @@ function select(wanted) {
     if (cause !== null && columns.cause.codes[i] !== cause) continue;
     if (form !== null && !(columns.form[i] & form)) continue;
     if (overlap !== null && columns.overlap[i] !== overlap) continue;
-    if (judge !== null && columns.judge[i] !== judge) continue;
-    if (wanted.agree && agreement(i) !== wanted.agree) continue;
+    if (judge !== null && codes[i] !== judge) continue;
+    if (wanted.agree && agreement(i, codes) !== wanted.agree) continue;
     if (wanted.score && mark(i) !== wanted.score) continue;
     if (needle && !holds(i, needle)) continue;
     found.push(i);
@@ -177,22 +167,40 @@ function select(wanted) {
 /* --- drawing -------------------------------------------------------------------------------------------------- */
 
 function render() {
-  for (const name of [...FILTERS, /** @type {const} */ ("sort")]) {
+  for (const name of [...FILTERS, /** @type {const} */ ("by"), /** @type {const} */ ("sort")]) {
     const control = byId("filters").elements[name];
-    if (document.activeElement !== control || control.value !== view[name]) control.value = view[name];
+    const value = name === "sort" ? orderOf(view.sort)[0] : view[name];
+    if (document.activeElement !== control || control.value !== value) control.value = value;
   }
-  const wanted = JSON.stringify([view.sort, ...FILTERS.map((name) => view[name])]);
-  if (wanted === drawn) {
-    chunks.forEach((chunk, at) => { if (chunk.childElementCount) fillChunk(at); });
-  } else {
-    if (!drawn || JSON.parse(drawn)[0] !== view.sort) ordering = ordered(view.sort);
+  if (view.q.toLowerCase() !== search.needle) searchTexts(view.q.toLowerCase(), showHits);
+  const wanted = JSON.stringify([view.sort, view.by, ...FILTERS.map((name) => view[name])]);
+  if (wanted === drawn) chunks.forEach((chunk, at) => { if (chunk.childElementCount) fillChunk(at); });
+  else {
     drawn = wanted;
-    matching = select(view);
-    drawFound();
-    drawChunks();
+    const order = JSON.stringify([view.sort, view.by]);
+    if (order !== ordered) { ordering = sorted(view.sort); ordered = order; drawHeads(view.sort, (sort) => go({ sort, open: "" })); }
+    list();
   }
   const open = matching.findIndex((i) => keyOf(i) === view.open);
   if (open >= 0) fillChunk(Math.floor(open / PER_CHUNK));
+}
+
+function list() {
+  matching = select(view);
+  drawFound();
+  drawChunks();
+}
+
+/** A search has read on. What it found shows at once, but an open item stays where it is until the end. */
+function showHits() {
+  const before = matching;
+  if (!search.done && view.open) return drawFound();
+  matching = select(view);
+  drawFound();
+  if (matching.length === before.length) return;
+  drawChunks();
+  const open = matching.findIndex((i) => keyOf(i) === view.open);
+  if (open >= 0) { fillChunk(Math.floor(open / PER_CHUNK)); showOpen(); }
 }
 
 /* Of a long list only what is near the screen is drawn: each chunk is an empty box of its height until it comes near. */
@@ -241,18 +249,23 @@ function drawFound() {
   line.replaceChildren();
   const active = FILTERS.filter((name) => view[name]);
   const total = columns.id.length;
+  const kept = { ...blank(), by: view.by, sort: view.sort, diff: view.diff };
+  if (!search.done) line.append(el("progress", "reading"), `Searching the texts: ${Math.floor((100 * search.read) / search.of)} %. `);
+  const bar = line.querySelector("progress");
+  if (bar) { bar.max = search.of; bar.value = search.read; bar.setAttribute("aria-label", "Texts searched"); }
   if (matching.length) {
     line.append(active.length ? `${count(matching.length)} of ${count(total)} items` : `${count(total)} items`);
-    if (active.length) line.append(link("show all", { ...blank(), sort: view.sort, diff: view.diff }));
+    if (active.length) line.append(link("show all", kept));
     return;
   }
+  if (!search.done) return;
   line.append("No item is left. ");
   for (const name of active) {
     const without = select({ ...view, [name]: "" }).length;
     const label = name === "q" ? `the search "${view.q}"` : `${name} "${AGREES[view[name]] || SCORES[view[name]] || wordFor(view[name], view.suite)}"`;
     line.append(link(`${count(without)} without ${label}`, { [name]: "" }));
   }
-  line.append(link(`${count(total)} without any filter`, { ...blank(), sort: view.sort, diff: view.diff }));
+  line.append(link(`${count(total)} without any filter`, kept));
 }
 
 /** @param {string} text @param {Partial<View>} change */
@@ -269,9 +282,9 @@ function drawRow(i, place) {
   const name = columns.cells[columns.cell[i]];
   const suite = suiteOf(i);
   const task = word(columns.task, i);
-  const judged = columns.judges[columns.judge[i]];
+  const judged = columns.judges[verdicts()[i] ?? 0];
   const row = link("", { open: open ? "" : key, sample: "" });
-  row.className = texts[i] ? "row" : "row none";
+  row.className = places[i] < 0 ? "row none" : "row";
   row.setAttribute("aria-expanded", String(open));
   row.dataset.key = key;
   const lengths = [columns.base_length[i], columns.tuned_length[i]].map((n) => (n === null ? "–" : count(n)));
@@ -295,12 +308,26 @@ function tone(name, suite) {
   return (name === "regressed") !== guards.has(suite) ? "harm" : "gain";
 }
 
+/** Fetch an open item's texts, then draw it again. @param {number} i */
+function drawWaiting(i) {
+  const waiting = el("div", "waiting", "Unpacking this item's texts …");
+  unpackShard(places[i]).then(() => {
+    const at = Math.floor(matching.indexOf(i) / PER_CHUNK);
+    if (!waiting.isConnected || at < 0) return;
+    const focused = chunks[at].contains(document.activeElement);
+    fillChunk(at);
+    if (focused) focusRow(view.open);
+  }, (error) => waiting.replaceChildren(`This browser could not unpack them (${error}); they are in samples.parquet.`));
+  return waiting;
+}
+
 /** @param {number} i */
 function drawDetail(i) {
-  const entry = texts[i];
+  const entry = textsAtHand(i);
   const suite = suiteOf(i);
   const detail = el("div", "detail");
   const id = columns.id[i];
+  if (places[i] >= 0 && !entry) return drawWaiting(i);
   if (!entry) {
     detail.append(el("p", "empty", "This item's texts are not on the page; samples.parquet has them, and these commands ask for them again."));
   } else {
@@ -527,7 +554,7 @@ async function start() {
   byId("unscripted").remove();
   helpers();
   try {
-    [columns, texts] = await Promise.all([unpack("columns"), unpack("texts")]);
+    [columns, places] = await Promise.all([unpack("columns"), unpack("places")]);
   } catch (error) {
     section.append(el("p", "empty", `This browser could not unpack the samples (${error}); they are in samples.parquet.`));
     return;
@@ -541,12 +568,14 @@ async function start() {
   if (!columns.form.some(Boolean)) form.elements.form.closest("label").hidden = true;
   fill(form.elements.overlap, "all items", columns.overlaps);
   if (!columns.overlap.some(Boolean)) form.elements.overlap.closest("label").hidden = true;
-  const judged = new Set(columns.judge);
+  const judged = new Set(columns.readers.flatMap((one) => [...new Set(one.codes)]));
   fill(form.elements.judge, "all verdicts", columns.judges.filter((_, code) => judged.has(code)));
-  choices(form.elements.agree, "any", AGREES, columns.id.map((_, i) => agreement(i)));
+  choices(form.elements.agree, "any", AGREES, columns.readers.flatMap((one) => [...new Set(one.codes.map((_, i) => agreement(i, one.codes)))]));
+  for (const one of columns.readers) form.elements.by.append(new Option(one.name, one === columns.readers[0] ? "" : one.name));
+  form.elements.by.closest("label").hidden = columns.readers.length < 2;
   choices(form.elements.score, "any score", SCORES, columns.id.map((_, i) => mark(i)));
   form.elements.sort.append(new Option("suite and id", ""), ...Object.entries(SORTS).map(([name, label]) => new Option(label, name)));
-  if (judged.size < 2 && !columns.judges[columns.judge[0]]) for (const name of ["judge", "agree"]) form.elements[name].closest("label").hidden = true;
+  if (!columns.readers.length) for (const name of ["judge", "agree"]) form.elements[name].closest("label").hidden = true;
   /** @type {number|undefined} */ let wait;
   form.addEventListener("input", (/** @type {Event} */ event) => {
     const { name, value } = /** @type {HTMLInputElement} */ (event.target);
@@ -573,6 +602,7 @@ async function start() {
   byId("explorer").hidden = false;
   render();
   follow();
+  performance.mark("explorer ready");
 }
 
 start();

@@ -5,12 +5,17 @@
 /** @param {string} id @returns {any} */
 const byId = (id) => document.getElementById(id);
 
-/** A packed block: base64 of gzipped JSON. @param {string} id @returns {Promise<any>} */
-async function unpack(id) {
-  const bytes = Uint8Array.from(atob(byId(id).textContent.trim()), (c) => c.charCodeAt(0));
+/** The text of a packed block, which is gzipped and in base64. @param {Element} block @returns {Promise<string>} */
+async function unpackText(block) {
+  const binary = atob((block.textContent || "").trim());
+  const bytes = new Uint8Array(binary.length);
+  for (let at = 0; at < binary.length; at++) bytes[at] = binary.charCodeAt(at);
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
-  return JSON.parse(await new Response(stream).text());
+  return new Response(stream).text();
 }
+
+/** @param {string} id @returns {Promise<any>} */
+const unpack = async (id) => JSON.parse(await unpackText(byId(id)));
 
 /** An element with text and children; never markup.
  * @param {string} tag @param {string} className @param {(Node|string|null|undefined)[]} children @returns {HTMLElement} */

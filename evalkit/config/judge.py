@@ -12,14 +12,22 @@ from evalkit.config.spec import Spec
 
 
 class PriceSpec(Spec):
-    """What an API takes, in USD per million tokens."""
+    """What an API takes, in USD per million tokens.
+
+    input: read. output: written.
+    """
 
     input: Annotated[float, Field(ge=0)]
     output: Annotated[float, Field(ge=0)]
 
 
 class LimitsSpec(Spec):
-    """How much a judge may cost in one run; what is in the journal already costs nothing."""
+    """How much a judge may cost in one run; what is in the journal already costs nothing.
+
+    concurrency: the most questions in flight. pairs_per_task: so many of each task, the first of a random order that is
+    drawn before anything is answered. max_tokens: read and written together. max_usd: by `price`, which it needs.
+    price: what the API takes.
+    """
 
     concurrency: Annotated[int, Field(ge=1)] | None = None
     pairs_per_task: Annotated[int, Field(ge=1)] | None = None  # the first so many of the pre-drawn random order
@@ -57,6 +65,12 @@ _BELONGS = {
 class JudgeSpec(Spec):
     """Who compares what the models wrote, or grades it, and by which rubric.
 
+    name: how reports and policies call it. description: for the reader. model: who judges: a model file's fields, its name
+    the judge's own where none is stated. orders: a pair is always read in both.
+    verdict: the words for the first answer, the second, and neither. explain: whether a reason comes before the verdict.
+    scale: from the worst grade to the best, of one digit each. criteria: what is graded, by name. weights: theirs; 1 each.
+    questions: of a checklist. members: of a jury, by name or path. combine: how a jury's verdicts become one.
+    rubric: a template over `prompt`, `answer`, and `first` and `second`, or `response`. limits: on what a run may cost.
     kind: pairwise sees both answers, in both orders; pointwise grades one answer on `scale`, by each of `criteria` where it
     has several; reference grades it against the item's reference answer; checklist answers yes or no to each of
     `questions` about it; a jury has `members` instead of a model, and combines their verdicts.

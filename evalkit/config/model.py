@@ -13,7 +13,13 @@ from evalkit.config.spec import Fraction, Spec
 
 
 class SamplingSpec(Spec):
-    """The sampling settings a file chose to state; what is None falls to the next place that states it."""
+    """The sampling settings a file chose to state; what is None falls to the next place that states it.
+
+    temperature: 0 is greedy. top_p, min_p: the least likely tokens that are left out, by their sum or beside the likeliest.
+    top_k: only so many of the likeliest tokens; 0 for all. max_tokens: of one answer. stop: texts that end an answer.
+    seed: of sampling; every sample of every item has its own, drawn from it. n: samples an item.
+    repetition_penalty, presence_penalty, frequency_penalty: as the engines define them; 1, 0 and 0 change nothing.
+    """
 
     temperature: Annotated[float, Field(ge=0)] | None = None
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
@@ -31,7 +37,7 @@ class SamplingSpec(Spec):
 class ReasoningSpec(Spec):
     """Markers of a reasoning trace, split off before anything is extracted from the answer.
 
-    budget: tokens for the trace, on top of the `max_tokens` of the answer.
+    start, end: what opens and closes the trace. budget: tokens for the trace, on top of the `max_tokens` of the answer.
     """
 
     start: str = "<think>"
@@ -50,7 +56,21 @@ class ServerSpec(Spec):
 
 
 class ModelSpec(Spec):
-    """One model under test, or the model behind a judge. `file` and `folder` say where it was read from."""
+    """One model under test, or the model behind a judge. `file` and `folder` say where it was read from.
+
+    name: how reports call it. backend: vllm, vllm-server, transformers, openai, replay, or a plugin's.
+    model: a folder or a hub id; for openai the name that is served. revision: of the hub's repository.
+    adapter: a LoRA adapter's folder or hub id; vllm, vllm-server and transformers.
+    format: chat or completion prompts; auto is chat where the tokenizer has a template. system: a system prompt.
+    chat_template: a template in place of the tokenizer's. chat_template_kwargs: its arguments, such as `enable_thinking`.
+    engine: options of the engine, passed on untouched. sampling: what a task's own settings do not say.
+    reasoning: how a trace is told from the answer; left out, there is none.
+    base_url: where an API answers, or several addresses that serve the same model. api_key, headers: sent to it;
+    `${NAME}` in them is the environment's. concurrency: the most questions in flight. timeout_s: of one question.
+    max_retries: of a question that was refused or not answered. server: how `backend: vllm-server` runs its own.
+    outputs: the file of recorded answers, for replay. output_field: its field that holds the answer.
+    step: how many steps it was trained for, where it is a checkpoint. train_data: what it was trained on, files or folders.
+    """
 
     name: str = Field(min_length=1)
     backend: str = "vllm"

@@ -23,7 +23,11 @@ class ProbesSpec(Spec):
 
 
 class ProjectSpec(Spec):
-    """An `evalkit.yaml` beside BASE: what `compare` uses where no flag says otherwise."""
+    """An `evalkit.yaml` beside BASE: what `compare` uses where no flag says otherwise.
+
+    suites: by name or path. judge, policy: a name or path, a path. plugins: Python files or modules that are imported first.
+    executor: where engines stand; one word (`local`, `ray`, an address) or a mapping. probes: what is measured beside.
+    """
 
     suites: tuple[str, ...] = ()
     judge: str | None = None

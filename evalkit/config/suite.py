@@ -15,7 +15,10 @@ from evalkit.types import Against, Role
 
 
 class GuardSpec(Spec):
-    """A suite's own limits as a guard; what it states replaces the policy's, and null switches that limit off."""
+    """A suite's own limits as a guard; what it states replaces the policy's, and null switches that limit off.
+
+    max_rate: the highest rate. max_increase: the largest increase over base.
+    """
 
     max_rate: Fraction | None = None
     max_increase: Annotated[float, Field(ge=0)] | None = None
@@ -30,7 +33,14 @@ _SUITE_NAME = r"^[^/\s][^/]*$"
 
 
 class SuiteSpec(Spec):
-    """What to ask, in which role, and how much loss is acceptable, against whom."""
+    """What to ask, in which role, and how much loss is acceptable, against whom.
+
+    name: how reports and policies call it. description, source, licence, version: for the reader.
+    role: target must gain, retain must not lose, guard is a rate where higher is worse. chance: what guessing earns.
+    margin: replaces the policy's limit of this role. weight: in the pooled tax or gain.
+    aggregate: pool all items, or macro: the mean over tasks. judge: whether a judge reads its generated answers.
+    guard: a guard's own limits. against: replaces the policy's. tasks: one or more.
+    """
 
     name: str = Field(min_length=1, pattern=_SUITE_NAME)
     description: str = ""
@@ -75,7 +85,8 @@ class SuiteSpec(Spec):
 class MemberSpec(Spec):
     """One suite of a composed one, and what is said of it here: what is left out stays as its own file says.
 
-    limit: items of each task. sampling: over that of the member's generate tasks.
+    suite: a name, or a path relative to this file. name: another name for it here. limit: items of each task.
+    role, margin, weight, guard, against: in place of its own. sampling: over that of the member's generate tasks.
     """
 
     suite: str
@@ -90,7 +101,11 @@ class MemberSpec(Spec):
 
 
 class ComposedSpec(Spec):
-    """Suites under one name, and which of them are gated as one."""
+    """Suites under one name, and which of them are gated as one.
+
+    name: what `--suite` and reports call it. description, source, licence, version: for the reader. suites: the members.
+    pools: members that are gated as one, by the pool's name.
+    """
 
     name: str = Field(min_length=1, pattern=_SUITE_NAME)
     description: str = ""

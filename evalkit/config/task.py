@@ -13,7 +13,11 @@ from evalkit.config.spec import Spec
 
 
 class HubSpec(Spec):
-    """A dataset on the hub, or in the `EVALKIT_DATA` mirror: a split of a config, or one file of the repository."""
+    """A dataset on the hub, or in the `EVALKIT_DATA` mirror: a split of a config, or one file of the repository.
+
+    hub: OWNER/DATASET. config, split: which rows. file: one file of the repository, in place of both.
+    revision: a branch, tag or commit.
+    """
 
     hub: str
     config: str = "default"
@@ -29,7 +33,10 @@ class HubSpec(Spec):
 
 
 class TurnSpec(Spec):
-    """One templated chat turn."""
+    """One templated chat turn.
+
+    role: who says it. content: what, as a template over the row.
+    """
 
     role: Literal["system", "user", "assistant"]
     content: str
@@ -42,7 +49,11 @@ def _extract_step(value: object) -> object:
 
 
 class ExtractSpec(Spec):
-    """One step of the extraction chain; exactly one field is set."""
+    """One step of the extraction chain; exactly one field is set.
+
+    json: this field of the first JSON object. regex: the first group (or all) of the last match.
+    after: what follows the last occurrence of this text. last_line, last_number, whole: what they say.
+    """
 
     json_: str | None = Field(default=None, alias="json")
     regex: str | None = None
@@ -64,14 +75,30 @@ class ExtractSpec(Spec):
 
 
 class SandboxSpec(Spec):
-    """What one program of a `score: code` task may take; what is None is the scorer's default."""
+    """What one program of a `score: code` task may take; what is None is the scorer's default.
+
+    timeout_s: seconds. memory_mb: MiB.
+    """
 
     timeout_s: Annotated[float, Field(gt=0, le=600)] | None = None
     memory_mb: Annotated[int, Field(ge=64)] | None = None
 
 
 class TaskSpec(Spec):
-    """One native task of a suite: rows, a prompt template, and how answers are read and marked."""
+    """One native task of a suite: rows, a prompt template, and how answers are read and marked.
+
+    name: unique in the suite; a lone task takes the suite's. data: a file, or rows on the hub.
+    where: an expression; only rows for which it is true are asked. limit: so many items at most, a seeded random sample.
+    id: a template; left out, the row's `id`, else a hash of its content. group: a template; items of one value are one cluster.
+    slices: templates by name; results are also told by their values. prompt: a template, or turns.
+    follow_ups: further user turns, asked after the model's own answers. shots: worked examples before the question.
+    shots_data: where they come from; left out, the task's other rows. answer: a template: the gold.
+    kind: generate an answer; choose between `choices`; or score the text of the prompt. choices: a column, or templates.
+    options: what of a choice is compared: its letter, or its text. normalise: by what an option's log-probability is divided.
+    sampling: over the model's. extract: steps, of which the first that yields wins; left out, the scorer's.
+    score: a scorer's name; left out, only a judge reads the answers. grader: the judge behind `score: rubric`.
+    sandbox: for `score: code`. judge: whether a judge reads its answers.
+    """
 
     name: str = ""
     data: str | HubSpec
@@ -133,7 +160,11 @@ _ENTRY_FIELDS = ("name", "sampling", "judge", "limit")
 
 
 class SourceSpec(Spec):
-    """Tasks that a task source brings: `lm_eval: {task: mmlu}`. options: what the source reads, checked by it."""
+    """Tasks that a task source brings: `lm_eval: {task: mmlu}`. options: what the source reads, checked by it.
+
+    name: of a lone task; before the names of several. source: written together with its options as one key, `lm_eval: {...}`.
+    limit: so many items of each task. sampling: over the task's and the model's. judge: whether a judge reads its answers.
+    """
 
     name: str = ""
     source: str

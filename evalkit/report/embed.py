@@ -1,4 +1,4 @@
-"""What the page carries of the run: every item's numbers, and the texts of the items most worth reading.
+"""What the page carries of the run: every item's numbers, and as many texts as it has room for.
 
 A packed block is JSON, gzipped and in base64, so that no character of a model's output is ever markup.
 """
@@ -18,27 +18,30 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from evalkit.records import SCHEMA, Samples, verdicts_frame
-from evalkit.report.items import CELLS, FORMS, KEY, OVERLAPS, VIEWS, disagreement, item_codes, length_unit
+from evalkit.records import Samples
+from evalkit.report.items import CELLS, FORMS, OVERLAPS, VIEWS, disagreement, judge_views, length_unit
+from evalkit.report.shards import pack_texts
 
-TEXT_ITEMS = 3000
-TEXT_CHARS = 20_000_000
-LONGEST = 12_000  # characters of one text; what is longer keeps its two ends
+PAGE_BYTES = 24_000_000  # of all packed blocks; with tables and charts around them the page stays below 25 MB
 
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
-    """The packed blocks, and how much of the run's text they hold."""
+    """The packed blocks, and how much of the run's text they hold.
+
+    columns: every item's numbers. places: by item, the number of the shard of `shards` with its texts, -1 without one.
+    """
 
     columns: str
-    texts: str
+    places: str
+    shards: tuple[str, ...]
     items: int
     with_text: int
     shortened: int
 
 
-def embed(table: pa.Table | Samples, items: Any, *, seed: int = 0, most: int = TEXT_ITEMS) -> Embedded:
-    """Pack `items` (of `item_frame`) whole, and of `table` the texts of at most `most` of them.
+def embed(table: pa.Table | Samples, items: Any, *, seed: int = 0, room: int = PAGE_BYTES) -> Embedded:
+    """Pack `items` (of `item_frame`) whole, and of `table` as many texts as `room` characters of page leave space for.
 
     Flips come first, then items on which the judge contradicts itself or the scores, then a seeded sample; within each,
     every suite and cell in turn.
@@ -52,7 +55,9 @@ def embed(table: pa.Table | Samples, items: Any, *, seed: int = 0, most: int = T
         "cause": lambda: _coded(items["cause"].fillna("")),
         "form": lambda: _indices(items["form"], FORMS),
         "overlap": lambda: _indices(items["overlap"], OVERLAPS),
-        "judge": lambda: _indices(items["judge"], VIEWS),
+        "readers": lambda: [
+            {"name": name, "codes": _indices(views, VIEWS)} for name, views in judge_views(held, items).items()
+        ],
         "base": lambda: _numbers(items["base"], 4),
         "tuned": lambda: _numbers(items["tuned"], 4),
         "base_length": lambda: _numbers(items["base_length"], 0),
@@ -62,9 +67,11 @@ def embed(table: pa.Table | Samples, items: Any, *, seed: int = 0, most: int = T
         "judges": lambda: list(VIEWS),
         "overlaps": lambda: list(OVERLAPS),
     }
-    texts, shortened = _texts(held, items, chosen(items, seed)[:most])
     packed = _packed((name, column()) for name, column in columns.items())
-    return Embedded(packed, pack(texts), len(items), len(texts), shortened)
+    # The places come after the texts, and pack to about a byte an item.
+    texts = pack_texts(held, len(items), chosen(items, seed), room - len(packed) - 2 * len(items))
+    with_text = int((texts.place >= 0).sum())
+    return Embedded(packed, pack(texts.place.tolist()), texts.blocks, len(items), with_text, texts.shortened)
 
 
 def chosen(items: Any, seed: int) -> np.ndarray:
@@ -92,94 +99,6 @@ def _packed(parts: Iterable[tuple[str, object]]) -> str:
         pieces.append(squeeze.compress(f"{',' if place else '{'}{json.dumps(name)}:{text}".encode("utf-8", "replace")))
     pieces += [squeeze.compress(b"}"), squeeze.flush()]
     return base64.b64encode(b"".join(pieces)).decode("ascii")
-
-
-def shorten(text: str | None, longest: int = LONGEST) -> str | None:
-    """A long text's two ends, with a line between them that says what was left out and where it is."""
-    if text is None or len(text) <= longest:
-        return text
-    head, tail = longest * 2 // 3, longest // 3
-    left_out = len(text) - head - tail
-    return f"{text[:head]}\n\n[... {left_out:,} characters left out; whole in samples.parquet ...]\n\n{text[-tail:]}"
-
-
-def _texts(samples: Samples, items: Any, order: np.ndarray) -> tuple[dict[str, object], int]:
-    """Texts by item position, in order of worth until the page has its fill; and how many texts were shortened."""
-    if not len(order):
-        return {}, 0
-    codes, _ = item_codes(samples)
-    shown = np.zeros(len(items), dtype=bool)
-    shown[order] = True
-    rows = np.flatnonzero(shown[codes])
-    near = samples.take(rows, [name for name in SCHEMA.names if name != "logprobs"])
-    place = {tuple(key): int(at) for key, at in zip(items.iloc[order][KEY].to_numpy(), order, strict=True)}
-    held: dict[int, dict[str, list[dict[str, object]]]] = {}
-    for at, row in zip(codes[rows].tolist(), near.drop_columns(["verdicts"]).to_pylist(), strict=True):
-        held.setdefault(at, {}).setdefault(row["arm"], []).append(row)
-    said: dict[int, list[dict[str, object]]] = {}
-    for row in verdicts_frame(near).to_dict("records"):
-        said.setdefault(place[row["suite"], row["task"], row["id"]], []).append(row)
-    texts: dict[str, object] = {}
-    shortened = chars = 0
-    for at in (int(position) for position in order):
-        entry, cut, length = _entry(held.get(at, {}), said.get(at, []))
-        if chars + length > TEXT_CHARS:
-            break
-        texts[str(at)], shortened, chars = entry, shortened + cut, chars + length
-    return texts, shortened
-
-
-def _entry(arms: dict[str, list[dict[str, object]]], verdicts: list[dict[str, object]]) -> tuple[object, int, int]:
-    """One item's texts, how many of them were shortened, and their length together."""
-    cut = length = 0
-
-    def keep(value: object, longest: int = LONGEST) -> str | None:
-        nonlocal cut, length
-        if not isinstance(value, str):
-            return None
-        cut += len(value) > longest
-        length += min(len(value), longest)
-        return shorten(value, longest)
-
-    def answer(row: dict[str, object]) -> dict[str, object]:
-        full = {
-            "value": row["value"],
-            "text": keep(row["text"]),
-            "reasoning": keep(row["reasoning"]),
-            "answer": keep(row["answer"], 2000),
-            "cause": row["cause"],
-            "overlap": row["overlap"],
-            "finish": row["finish_reason"],
-            "tokens": row["completion_tokens"],
-            "failure": row["failure"],
-            "message": keep(row["failure_message"], 2000),
-            "hint": keep(row["failure_hint"], 500),
-        }
-        return {name: value for name, value in full.items() if value is not None}
-
-    base, tuned = arms.get("base", []), arms.get("tuned", [])
-    first = (tuned or base or [{}])[0]
-    other = (base or [{}])[0].get("prompt")
-    entry: dict[str, object] = {
-        "prompt": keep(first.get("prompt")),
-        "gold": keep(first.get("gold"), 2000),
-        "metric": first.get("metric"),
-        "base": [answer(row) for row in base],
-        "tuned": [answer(row) for row in tuned],
-        "verdicts": [
-            {
-                "judge": row["judge"],
-                "order": row["order"],
-                "winner": row["winner"] if isinstance(row["winner"], str) else None,
-                "reason": keep(row["reason"], 3000),
-                "failure": keep(row["failure"], 500),
-            }
-            for row in verdicts
-        ],
-    }
-    if other != first.get("prompt"):
-        entry["base_prompt"] = keep(other)
-    return entry, cut, length
 
 
 def _coded(values: Any) -> dict[str, object]:

@@ -31,6 +31,8 @@ from evalkit.report.embed import embed
 from evalkit.report.items import item_frame
 from evalkit.types import IMPORTED, Comparison, Decision, Manifest
 
+SCRIPTS = ("page.js", "shards.js", "orders.js", "explorer.js")
+
 
 def render_html(comparison: Comparison, decision: Decision, manifest: Manifest, table: pa.Table | Samples) -> str:
     """The page as text. Everything that comes from a file or a model is escaped or packed; nothing is trusted."""
@@ -38,7 +40,7 @@ def render_html(comparison: Comparison, decision: Decision, manifest: Manifest, 
     items = item_frame(table)
     embedded = embed(table, items, seed=manifest.seed)
     suites = view.suite_views(comparison, decision)
-    style, script = asset("report.css"), asset("page.js") + asset("explorer.js")
+    style, script = asset("report.css"), "".join(asset(name) for name in SCRIPTS)
     page = environment().get_template("report.html.j2")
     return page.render(
         comparison=comparison,

@@ -130,13 +130,22 @@ def _overlaps(codes: np.ndarray, shares: np.ndarray, n: int) -> np.ndarray:
     return _words(np.select([np.isnan(most), most >= FLAGGED_FROM], [0, 2], default=1), OVERLAPS)
 
 
-def _judged(samples: Samples, items: Any) -> np.ndarray:
+def judge_views(samples: Samples, items: Any) -> dict[str, np.ndarray]:
+    """What each judge said of each item of `item_frame`, as VIEWS; judges by name."""
     verdicts: Any = verdicts_frame(samples, reasons=False)
-    if verdicts.empty:
-        return np.full(len(items), "", dtype=object)
-    verdicts = verdicts[verdicts["judge"] == verdicts["judge"].min()]
+    index = pd.MultiIndex.from_arrays([items[name].astype(object) for name in KEY], names=KEY)
+    return {
+        str(name): _views(own).reindex(index, fill_value="").to_numpy(dtype=object)
+        for name, own in verdicts.groupby("judge", sort=True)
+    }
+
+
+def _judged(samples: Samples, items: Any) -> np.ndarray:
+    views = judge_views(samples, items)
+    return next(iter(views.values()), np.full(len(items), "", dtype=object))
+
+
+def _views(verdicts: Any) -> Any:
     by = verdicts.assign(read=verdicts["winner"].notna()).groupby(KEY, sort=False)
     first, last = by["winner"].first(), by["winner"].last()
-    views = first.where(first == last, "split").where(by["read"].all(), "unreadable")
-    index = pd.MultiIndex.from_arrays([items[name].astype(object) for name in KEY], names=KEY)
-    return views.reindex(index, fill_value="").to_numpy(dtype=object)
+    return first.where(first == last, "split").where(by["read"].all(), "unreadable")

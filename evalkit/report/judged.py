@@ -90,7 +90,11 @@ def _facts(judge: JudgeResult) -> Iterator[Fact]:
         yield Fact("Mark, tuned - base", difference(judge.mean_difference), more=judge.mean_difference.method)
     if judge.order_flip_rate is not None:
         flips = percent(judge.order_flip_rate)
-        yield Fact("Verdict flips with the order", flips, samples_link(judge="split") if judge.order_flip_rate else "")
+        yield Fact(
+            "Verdict flips with the order",
+            flips,
+            samples_link(by=judge.name, judge="split") if judge.order_flip_rate else "",
+        )
     if judge.first_slot_rate is not None:
         yield Fact(
             "Prefers the first slot", percent(judge.first_slot_rate), more="a fair judge: 50 %, whoever is better"
@@ -98,7 +102,7 @@ def _facts(judge: JudgeResult) -> Iterator[Fact]:
     if judge.repeat_consistency is not None:
         term = f"Same answer when asked again, of {count(judge.repeats_n)}"
         yield Fact(term, rate(judge.repeat_consistency))
-    yield Fact("Unscored", _unscored(judge), samples_link(judge="unreadable") if judge.unscored else "")
+    yield Fact("Unscored", _unscored(judge), samples_link(by=judge.name, judge="unreadable") if judge.unscored else "")
     if judge.mass is not None:
         told = "how probable all grades of the scale are together, before the likeliest is taken"
         yield Fact("Probability of all grades", percent(judge.mass), more=told)

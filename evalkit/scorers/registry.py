@@ -76,9 +76,9 @@ def scorer(
 ) -> Callable[[M], M]:
     """Register a mark function as `score: name`; what the rest means is said at `Scorer`.
 
-    >>> @scorer("starts_with")
-    ... def starts_with(answer, example):
-    ...     return float(answer.startswith(example.answer))
+    @scorer("starts_with")
+    def starts_with(answer, example):
+        return float(answer.startswith(example.answer))
     """
 
     def register(mark: M) -> M:

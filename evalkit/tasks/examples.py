@@ -29,8 +29,10 @@ class StoredExamples(Sequence[Example]):
         self, scratch: Scratch, ends: np.ndarray, hashes: np.ndarray, heads: Sequence[Head], clustered: bool, turns: int
     ) -> None:
         self._scratch, self._heads = scratch, tuple(heads)
-        self._ends, self._hashes = ends, hashes
-        self._order = np.argsort(hashes, kind="stable").astype(np.int32)
+        self._ends = ends
+        order = np.argsort(hashes, kind="stable")
+        # Sorted beforehand: a search through `sorter` would copy it each time.
+        self._order, self._hashes = order.astype(np.int32), hashes[order]
         self.clustered, self.turns = clustered, turns
 
     def __len__(self) -> int:
@@ -59,7 +61,10 @@ class StoredExamples(Sequence[Example]):
         raise KeyError(id)
 
     def _of_hash(self, wanted: int) -> np.ndarray:
-        begin, end = (np.searchsorted(self._hashes, wanted, side, sorter=self._order) for side in ("left", "right"))
+        begin = int(self._hashes.searchsorted(wanted))
+        end = begin
+        while end < len(self._hashes) and self._hashes[end] == wanted:
+            end += 1
         return self._order[begin:end]
 
 

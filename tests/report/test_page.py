@@ -1,18 +1,23 @@
 """The page in a real browser, from a folder, as a reader opens it."""
 
 import json
+import random
 import re
 import shutil
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
+import pyarrow as pa
 import pytest
 from example_run import REASONING, Planned, make_run
 
-from evalkit.records import with_overlaps
+from evalkit.records import Records, with_overlaps
+from evalkit.report.embed import embed
 from evalkit.report.html import render_html
 from evalkit.report.items import item_frame
+from evalkit.types import Completion, Example, Message, Prepared, Request, Sampling, Score
 
 sync_api = pytest.importorskip("playwright.sync_api")
 
@@ -266,8 +271,96 @@ def test_search_reads_the_texts(report, open_page):
     page = open_page(report)
     page.fill("input[name=q]", "printing press sells")
     page.wait_for_url("**q=printing*")
+    sync_api.expect(page.locator("#found")).to_contain_text("of 1\u202f300 items")
     assert 0 < rows(page).count()
-    assert "of 1\u202f300 items" in page.locator("#found").inner_text()
+
+
+def test_search_goes_on_from_what_was_found_and_a_new_one_ends_the_last(run, report, open_page):
+    prompts = run.table.to_pandas().drop_duplicates(["suite", "task", "id"])["prompt"]
+    page = open_page(report + "#samples?q=printing press sells 1")
+    found = page.locator("#found")
+    sync_api.expect(found).to_contain_text(f"{prompts.str.contains('printing press sells 1').sum()} of")
+    page.fill("input[name=q]", "printing press sells 12 crates")
+    sync_api.expect(found).to_contain_text(f"{prompts.str.contains('printing press sells 12 crates').sum()} of")
+    for text in ("gl", "glacier sells 9", "harbour sells 4"):
+        page.fill("input[name=q]", text)
+        page.wait_for_timeout(160)
+    sync_api.expect(found).to_contain_text(f"{prompts.str.contains('harbour sells 4').sum()} of")
+    assert page.locator("progress").count() == 0
+
+
+def test_a_search_with_quotes_and_line_breaks_of_json_is_read_as_it_stands(report, open_page):
+    page = open_page(report + "#samples?suite=gsm8k&" + urlencode({"q": '{"answer": 1'}))
+    sync_api.expect(page.locator("#found")).to_contain_text("of 1\u202f300 items")
+    rows(page).first.click()
+    assert '{"answer": 1' in page.locator(".pair").inner_text()
+
+
+def test_a_head_of_the_list_sorts_and_again_backwards(run, report, open_page):
+    items = item_frame(run.table)
+    mine = items[items["suite"] == "gsm8k"]
+    page = open_page(report + "#samples?suite=gsm8k")
+    heads = page.locator("#heads button")
+    heads.filter(has_text="Item").click()
+    assert page.url.endswith("sort=id")
+    assert rows(page).first.locator(".id").inner_text() == mine["id"].min()
+    heads.filter(has_text="Item").click()
+    assert page.url.endswith("sort=-id")
+    sync_api.expect(rows(page).first.locator(".id")).to_have_text(mine["id"].max())
+    assert page.locator("#reverse").get_attribute("aria-pressed") == "true"
+    heads.filter(has_text="Suite").click()
+    sync_api.expect(rows(page).first.locator(".id")).to_have_text(mine["id"].iloc[0])
+    page.click("#reverse")
+    sync_api.expect(rows(page).first.locator(".id")).to_have_text(mine["id"].iloc[-1])
+
+
+def test_every_order_puts_all_items_in_it_and_what_is_unknown_last(report, open_page):
+    page = open_page(report)
+    for sort in page.locator("select[name=sort] option").evaluate_all("all => all.map(one => one.value)"):
+        for order in (sort, f"-{sort}"):
+            page.evaluate("order => { location.hash = `#samples?sort=${order}`; }", order)
+            page.wait_for_function("order => view.sort === order", arg=order)
+            assert page.evaluate("new Set(matching).size") == 1300
+            if sort:
+                assert page.evaluate(
+                    "name => { const keys = ranks(name); return matching.map((i) => keys[i] === null).join('').match(/^(false)*(true)*$/) !== null; }",
+                    sort,
+                )
+
+
+def test_one_of_several_judges_is_picked(run, tmp_path, open_page):
+    table = second_judge(run.table)
+    judged = int((item_frame(run.table)["judge"] != "").sum())
+    page = open_page(written(replace(run, table=table), tmp_path) + "#samples?judge=tie")
+    found = page.locator("#found")
+    sync_api.expect(found).to_contain_text(f"{judged} of")
+    page.select_option("select[name=by]", "pairwise-general")
+    ties = int((item_frame(run.table)["judge"] == "tie").sum())
+    sync_api.expect(found).to_contain_text(f"{ties} of" if ties else "No item is left")
+    assert "by=pairwise-general" in page.url
+
+
+def test_one_judge_is_not_a_choice(report, open_page):
+    assert not open_page(report).locator("select[name=by]").is_visible()
+
+
+def second_judge(table):
+    """The same run, read by another judge as well, whose name comes first and to whom all is equal."""
+    read = [
+        {**row, "verdicts": [{**row["verdicts"][0], "judge": "a-second", "winner": "tie"}, *row["verdicts"]]}
+        if row["verdicts"]
+        else row
+        for row in table.to_pylist()
+    ]
+    return pa.Table.from_pylist(read, schema=table.schema)
+
+
+def test_texts_that_had_no_room_are_said_to_be_elsewhere(run, tmp_path, open_page, monkeypatch):
+    monkeypatch.setattr("evalkit.report.html.embed", partial(embed, room=60_000))
+    page = open_page(written(run, tmp_path) + "#samples?cell=kept&sort=-")
+    assert "are left out" in page.locator("#samples .note").inner_text()
+    page.locator(".row.none").first.click()
+    assert "samples.parquet has them" in page.locator(".detail").inner_text()
 
 
 def test_an_empty_result_says_which_filter_emptied_it(report, open_page):
@@ -362,3 +455,27 @@ def test_tasks_fold_away_and_open(report, open_page):
     assert not page.locator("tr.task").first.is_visible()
     page.click("button.expand")
     assert page.locator("tr.task").first.is_visible()
+
+
+def test_a_run_with_more_text_than_the_page_has_room_for_stays_below_25_megabytes_and_opens(run, tmp_path, open_page):
+    draw = random.Random(0)
+    records = Records()
+    for i in range(12_000):
+        example = Example(f"item-{i}", (Message("user", "Say something."),), answer="x")
+        for arm in ("base", "tuned"):
+            said = f"{draw.randbytes(1000).hex()} {arm} of {i}."  # 2,000 characters that pack to half
+            request = Request(arm, "s", "s", example.id, example.messages, Sampling())
+            score = Score("exact", float(draw.random() < 0.5))
+            records.add("s", "s", arm, 0, example, Completion(said), score, Prepared(request, "Say something.", "k"))
+    path = written(replace(run, table=records.table()), tmp_path)
+    size = (tmp_path / "report.html").stat().st_size
+    assert 20_000_000 < size < 25_000_000
+    page = open_page(path)
+    assert re.search(r"the texts of \d+\u202f\d+ are on this page", page.locator("#samples .note").inner_text())
+    flipped = page.evaluate(
+        "matching.filter((i) => ['regressed', 'fixed'].includes(columns.cells[columns.cell[i]]) && places[i] >= 0)"
+    )
+    page.fill("input[name=q]", f"tuned of {page.evaluate('i => columns.id[i]', flipped[-1]).removeprefix('item-')}.")
+    sync_api.expect(page.locator("#found")).to_contain_text("1 of 12\u202f000", timeout=30_000)
+    rows(page).first.click()
+    assert "tuned of" in page.locator(".pair .tuned .text").inner_text()
