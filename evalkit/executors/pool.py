@@ -110,7 +110,9 @@ class _Actor:
 
 
 class RayPool:
-    """`count` replicas of `models`, each taking `need`. expected: who has to answer. environment: Ray's runtime environment."""
+    """`count` replicas of `models`, each taking `need`. expected: who has to answer. environment: Ray's runtime environment. kind: what
+    stands there.
+    """
 
     def __init__(
         self,
@@ -119,17 +121,18 @@ class RayPool:
         need: Need,
         count: int,
         environment: Mapping[str, Any],
+        kind: type[Replica] = Replica,
     ) -> None:
         import ray
 
         self._linger_s = min(0.25, 0.002 * count)  # some 500 calls a second in all, however many replicas
         self._calls: dict[Any, tuple[str, str]] = {}
         self._actors: dict[str, _Actor] = {}
-        kind = ray.remote(Replica)
+        actor = ray.remote(kind)
         for number in range(1, count + 1):
             # Where GPUs work together they are reserved together, and stay so while the actor is started again.
             group, where = _group(need) if need.grouped else (None, "SPREAD")
-            handle = kind.options(
+            handle = actor.options(
                 num_gpus=need.gpus,
                 num_cpus=need.cpus,
                 scheduling_strategy=where,
