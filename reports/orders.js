@@ -21,8 +21,9 @@ function orderOf(sort) {
  * Few keys differ among many items: each gets its rank once, and items are counted into place.
  * @param {(number|string|null)[]} keys @param {boolean} backwards @returns {number[]} */
 function inOrder(keys, backwards) {
-  const known = /** @type {(number|string)[]} */ ([...new Set(keys)].filter((key) => key !== null));
-  known.sort((x, y) => (x < y ? -1 : x > y ? 1 : 0));
+  /** @type {(number|string)[]} */ let known = /** @type {any[]} */ ([...new Set(keys)].filter((key) => key !== null));
+  if (typeof known[0] === "number") known = [...Float64Array.from(/** @type {number[]} */ (known)).sort()];
+  else known.sort();
   if (backwards) known.reverse();
   const ranks = new Map(known.map((key, rank) => [key, rank]));
   const starts = new Uint32Array(known.length + 2);
