@@ -36,7 +36,7 @@ e2e:
 # python -m http.server --directory site --bind 127.0.0.1
 docs:
 	@.ci/setup test
-	NO_MKDOCS_2_WARNING=1 $(VENV)/mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 $(VENV)/mkdocs build
 	@echo "The documentation: $$PWD/site/index.html"
 
 clean:
