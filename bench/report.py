@@ -1,13 +1,13 @@
 """How large is the page of 100,000 pairs, how soon does it show, and how fast does it sort, filter and search?
 
 A run of two recorded models over real texts is compared once by `evalkit compare`, from the folder of data that EVALKIT_TEST_DATA names:
-answers of ten kinds of systems to six sets of questions, paired in every order and repeated under new ids until there are enough.
+answers of a dozen systems to six sets of questions, paired in every order and repeated under new ids until there are enough.
 Its page is held beside two that one would write by hand of the same data: a plain table (pandas' `to_html`), and an altair chart with
 its data and its scripts inline (a dot a pair, its texts as the hover title).
 
     EVALKIT_TEST_DATA=DIR python bench/report.py [--pairs 100000] [--times 3] [--run KEPT] [--patience 120]
 
-Each page is written in a process of its own (time and peak of resident memory as the kernel counts them) and opened in headless Chromium,
+Each page is written in a process of its own (evalkit's so many times, the others once; time and peak of resident memory as the kernel counts them) and opened in headless Chromium,
 each time in a new browser: first contentful paint; ready, when the list can be used (the others: when the page has loaded and the chart
 is drawn); sort, filter and search from the call to the frame after. Targets are printed and asserted nowhere; that the page asks
 the network nothing, and its size, are.
