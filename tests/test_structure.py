@@ -14,7 +14,7 @@ PACKAGE = Path(evalkit.__file__).parent
 # A room may import from rooms of a lower rank, and from itself. Leaves that know only the nouns come first.
 RANK = {
     "types": 0, "interrupted": 0, "steps": 0, "yamlfile": 1, "config": 2, "statistics": 1, "catalog": 3, "composed": 4, "records": 3, "cache": 1,
-    "samples": 2, "scratch": 2, "columns": 2, "texts": 6,
+    "samples": 2, "scratch": 1.5, "columns": 2, "texts": 6,
     "provenance": 3, "tasks": 4,
     "backends": 5, "scorers": 5, "contamination": 6, "judging": 6, "requests": 6, "pairing": 6, "inputs": 7, "ahead": 6, "behind": 6, "side_by_side": 6, "flow": 7, "turns": 7, "serve": 7, "pairs": 7, "beside": 8,
     "executors": 6,
