@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import mmap
 import pickle
+import weakref
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, overload
@@ -15,6 +17,7 @@ from evalkit.types import Example, Message
 _IN_MEMORY = 4096
 _SHARED = 1000  # beginnings (a system turn, worked examples) that are kept once for all items that have them
 _BUFFER = 1 << 20
+_MAPPED = 500  # reads after which the pages they came from are let go
 
 Head = tuple[Message, ...]
 
@@ -29,6 +32,8 @@ class StoredExamples(Sequence[Example]):
         self, scratch: Scratch, ends: np.ndarray, hashes: np.ndarray, heads: Sequence[Head], clustered: bool, turns: int
     ) -> None:
         self._scratch, self._heads = scratch, tuple(heads)
+        self._mapped, self._reads = mmap.mmap(scratch.file.fileno(), 0, access=mmap.ACCESS_READ), 0
+        weakref.finalize(self, self._mapped.close)
         self._ends = ends
         order = np.argsort(hashes, kind="stable")
         # Sorted beforehand: a search through `sorter` would copy it each time.
@@ -47,7 +52,12 @@ class StoredExamples(Sequence[Example]):
             return tuple(self[at] for at in range(*place.indices(len(self))))
         at = range(len(self))[place]  # raises IndexError, and counts from the end
         begin = int(self._ends[at - 1]) if at else 0
-        return _unpacked(self._scratch.read(begin, int(self._ends[at]) - begin), self._heads)
+        # Mapped, not read: a call to the system gives other threads their turn, and there is one for each item.
+        packed = self._mapped[begin : int(self._ends[at])]
+        self._reads += 1
+        if not self._reads % _MAPPED:
+            self._mapped.madvise(mmap.MADV_DONTNEED)  # what was looked at need not stay in memory
+        return _unpacked(packed, self._heads)
 
     def __iter__(self) -> Iterator[Example]:
         return (self[at] for at in range(len(self)))
