@@ -1,4 +1,5 @@
 import json
+import dataclasses
 import os
 
 import pytest
@@ -19,7 +20,9 @@ def test_a_run_is_six_files_and_no_leftovers(run, tmp_path):
 
 def test_what_was_written_is_read_back_as_it_was(run, tmp_path):
     write_run(tmp_path, *run)
-    assert read_manifest(tmp_path) == run.manifest
+    stored = read_manifest(tmp_path)
+    assert stored.phases[-1].name == "report"  # what writing took is known, and told, only now
+    assert dataclasses.replace(stored, phases=stored.phases[:-1]) == run.manifest
     assert read_table(tmp_path / "samples.parquet").equals(run.table)
 
 
