@@ -22,7 +22,7 @@ class Ahead:
     """Renders questions as they are asked, a few thousand ahead of whoever takes them.
 
     prepare: of a backend. requests: None where there is nothing at the moment and more may come.
-    What asking or rendering raises is raised where it is taken. `close` ends the thread.
+    What asking or rendering raises is raised where it is taken, and so is what `fail` was told. `close` ends the thread.
     """
 
     def __init__(
@@ -54,6 +54,15 @@ class Ahead:
             raise self._error
         return []
 
+    def fail(self, error: BaseException) -> None:
+        """Render nothing further: whoever takes or waits meets `error`. For what no answer can be hoped for any more."""
+        with self._changed:
+            self._error = self._error or error
+            self.ended = True
+            self._stopped.set()
+            self._chunks.clear()
+            self._changed.notify_all()
+
     def close(self) -> None:
         """Render nothing further. Idempotent."""
         self._stopped.set()
@@ -81,7 +90,7 @@ class Ahead:
             self._hand_over(chunk)
         except BaseException as error:  # a boundary between threads: raised again where it is taken
             self._hand_over(chunk)
-            self._error = error
+            self._error = self._error or error
         finally:
             with self._changed:
                 self.ended = True

@@ -29,12 +29,21 @@ class Landed:
 class Behind:
     """Takes answers in the order in which they come. What landing raises is raised by the next `put`, or by `finish`.
 
+    failed: told of it at once, in the landing thread, for whoever waits for what would have come of it.
     Every answer is journalled, also those that come after landing has failed: they are paid for.
     """
 
-    def __init__(self, journal: Journal, land: Land, *, name: str) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        land: Land,
+        failed: Callable[[BaseException], None] = lambda error: None,
+        *,
+        name: str,
+    ) -> None:
         self._journal = journal
         self._land = land
+        self._failed = failed
         self._queue: queue.Queue[Landed | None] = queue.Queue(_MOST)
         self._under_way: dict[str, Completion] = {}
         self._error: BaseException | None = None
@@ -78,5 +87,7 @@ class Behind:
                     for request, prepared in landed.asked:
                         self._land(request, landed.completion, prepared)
             except BaseException as error:  # a boundary between threads: raised again by whoever hands over
-                self._error = self._error or error
+                if self._error is None:
+                    self._error = error
+                    self._failed(error)
             self.seconds += time.perf_counter() - began

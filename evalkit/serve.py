@@ -104,7 +104,7 @@ class _Serving:
         self.tallies[self.name] = _Tally()
         self.progress.phase(f"{self.name}: preparing prompts")
         self.ahead = Ahead(self.backend.prepare, requests, name=self.name)
-        self.behind = Behind(self.journal, land, name=self.name)
+        self.behind = Behind(self.journal, land, self.ahead.fail, name=self.name)
         spent = [time.monotonic()]
         timings = [self._timings()]
         try:

@@ -192,6 +192,29 @@ def test_what_landing_raises_is_raised_and_what_was_paid_for_is_journalled(journ
     assert len(journal) >= 1
 
 
+def test_what_landing_the_last_answer_raises_ends_a_flow_that_waits_for_it(journal):
+    """The engine has nothing left by then, and everything sleeps until something comes of that answer."""
+
+    def land(request, completion, prepared):
+        time.sleep(0.1)
+        raise InputError("the scorer itself is broken")
+
+    flow = Flow([ask("a")], land)
+    with pytest.raises(InputError, match="itself is broken"):
+        serve(Engine(), flow.asked(), journal, flow.land, Silent(), name="base")
+
+
+def test_a_journal_that_cannot_be_written_ends_a_flow_that_waits_for_the_answer(journal, monkeypatch):
+    def full(key, completion):
+        time.sleep(0.1)
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(journal, "put", full)
+    flow = Flow([ask("a")], lambda *answer: None)
+    with pytest.raises(OSError, match="No space left"):
+        serve(Engine(), flow.asked(), journal, flow.land, Silent(), name="base")
+
+
 def test_what_asking_raises_is_raised_and_no_thread_stays_behind(journal):
     def requests():
         yield ask("a")
