@@ -24,7 +24,7 @@ pytest.importorskip("mkdocs", reason="needs mkdocs: pip install 'evalkit-gate[do
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
 # Other tests make specs of their own.
-SPECS = [spec for spec in Spec.__subclasses__() if spec.__module__.startswith("evalkit.")]
+SPECS = [spec for spec in Spec.__subclasses__() if spec.__module__.startswith("evalkit.config.")]
 
 
 @pytest.fixture(scope="module")

@@ -144,6 +144,7 @@ def test_however_its_starter_ends_it_ends_too(tmp_path, how, signal_sent):
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a background job of a shell would ignore it
     )
     assert starter.stdout is not None
     pid = int(starter.stdout.readline())
