@@ -11,7 +11,13 @@ from stored_runs import made, store
 def test_it_says_where_it_is_and_ends_with_ctrl_c(tmp_path):
     store(tmp_path / "a", made("one"))
     command = [sys.executable, "-m", "evalkit", "view", str(tmp_path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a background job of a shell would ignore it
+    ) as process:
         assert process.stdout is not None and process.stderr is not None
         try:
             assert process.stdout.readline() == f"1 run under {tmp_path}; Ctrl-C ends\n"
