@@ -15,10 +15,11 @@ from evalkit.inputs import Inputs, Terms, check_incumbent, model_spec, over_incu
 from evalkit.looks import last_level
 from evalkit.planning import Design, design_of, expectations, expected_of_run, looked_at, plan
 from evalkit.promising import judges_that_decide
+from evalkit.questions import thinking_budget
 from evalkit.records import narrow_frame, samples_frame
 from evalkit.remembering import suite_records
 from evalkit.requests import Item, draw, requests_for
-from evalkit.schedule import Collected, Schedule, thinking_budget
+from evalkit.schedule import Collected, Schedule
 from evalkit.types import ARMS, Expected, InputError, JudgeCost, Phase, Plan, PlannedCost, Progress, Silent
 
 _LOOKED = 200  # sequential runs that are simulated

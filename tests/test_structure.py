@@ -20,7 +20,7 @@ RANK = {
     "executors": 6,
     "importers": 7, "reading": 8,  "examining": 9, "labelling": 9, "canaries": 10, "anchors": 9, "ranking": 12,
     "landing": 8, "slicing": 8, "saturation": 8, "unchanged": 8, "error_rates": 9, "probes": 7, "setaside": 7,
-    "schedule": 9, "drift": 8, "thinking": 8, "comparison": 9, "noise": 10,
+    "questions": 8, "collecting": 9, "schedule": 9.5, "drift": 8, "thinking": 8, "comparison": 9, "noise": 10,
     "fidelity": 9, "preview": 10, "vetting": 10, "gate": 10, "looks": 11, "report": 11, "planning": 12, "remembering": 12, "promising": 12.5, "fresh": 12, "exporters": 12, "api": 13,
     "foresight": 14, "sweeping": 14, "cli_options": 14, "cli_suites": 15, "cli_judge": 15, "cli_labels": 16, "cli_import": 15, "cli_export": 15, "cli_rank": 15, "cli_plan": 15, "cli_init": 15,
     "cli_sweep": 15, "cli": 17, "__main__": 18,

@@ -19,7 +19,7 @@ from evalkit.backends.adapters import Adapter
 from evalkit.backends.quiet import quiet
 from evalkit.backends.rendering import Renderer
 from evalkit.config import ModelSpec
-from evalkit.types import Completion, Failure, InputError, ModelRecord, Prepared, Request, Token, Usage
+from evalkit.types import Completion, Failure, InputError, ModelRecord, Prepared, Progress, Request, Token, Usage
 
 # Threads that wait for work sleep rather than spin. On two cores shared with another process spinning made generation
 # many times slower. OpenMP reads this once, when torch is first imported, which nothing does before this module.
@@ -103,9 +103,23 @@ class LocalModel:
         adapter = self._hashes.of_all(self.adapter.files)
         return xxhash.xxh3_128_hexdigest(f"{self.weights_fingerprint}\0{adapter}".encode())
 
-    def merged_folder(self, folder: Path) -> Path:
-        """Where the copy of the base with this adapter merged in is kept, named by content."""
+    def weights(self, folder: Path) -> Path:
+        """Where the weights are that answer by themselves: the model's own, or a copy with the adapter merged in.
+
+        The copy is kept in `folder`, named by content; `merged` makes it.
+        """
+        if self.adapter is None:
+            return self.folder
         return folder / "merged" / f"{self.spec.name}-{self.adapter_fingerprint[:16]}"
+
+    def merged(self, folder: Path, progress: Progress, name: str) -> Path:
+        """As `weights`, and what has to be merged is merged. name: of the arm or judge, for `progress`."""
+        target = self.weights(folder)
+        if self.adapter is not None:
+            trust = bool(self.spec.engine.get("trust_remote_code", False))
+            progress.phase(f"{name}: merging the adapter {self.adapter.folder.name}")
+            self.adapter.merge(self.folder, target, progress, trust_remote_code=trust)
+        return target
 
     # --- settings ---
 

@@ -12,7 +12,8 @@ from typing import Any
 
 from evalkit.backends import kept_servers
 from evalkit.backends.local import LocalModel, is_out_of_memory
-from evalkit.backends.server_command import adapter_options, command, environment
+from evalkit.backends.served_adapters import adapter_options
+from evalkit.backends.server_command import command, environment
 from evalkit.backends.server_process import ServerProcess, new_log
 from evalkit.types import EngineError, InputError, Progress
 

@@ -1,9 +1,17 @@
-"""Are a base and the adapters served beside it kept apart? Read from next-token distributions on a few canary prompts."""
+"""Adapters that vLLM serves beside their base: which it can, in how many slots, and whether all are kept apart.
+
+The last is read from next-token distributions on a few canary prompts.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any
+
+from evalkit.backends.local import LocalModel
+
+_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)  # those that vLLM takes
+_MOST_SLOTS = 16  # each takes memory on the device; of more adapters vLLM exchanges those that no running request needs
 
 CANARIES = (
     "The capital of France is",
@@ -15,6 +23,27 @@ _NAMED_TOKENS = 64
 
 Ask = Callable[[Sequence[tuple[tuple[int, ...], str]], Sequence[int]], list[list[float]]]
 """(prompt, served name) of several prompts asked at once, and tokens; the log-probabilities of the tokens after each."""
+
+
+def is_servable(model: LocalModel) -> bool:
+    """Whether vLLM can apply this model's adapter itself."""
+    adapter = model.adapter
+    return adapter is not None and not adapter.unservable and adapter_options([adapter.rank]) != {}
+
+
+def adapter_options(ranks: Sequence[int]) -> dict[str, Any]:
+    """Engine options under which adapters of these ranks are served; none where vLLM takes no such rank."""
+    size = next((size for size in _RANKS if size >= max(ranks, default=0)), None)
+    if not ranks or size is None:
+        return {}
+    # One slot more than adapters: with as many as adapters vLLM has mixed them up with the base.
+    slots = len(ranks) + 1
+    return {
+        "enable_lora": True,
+        "max_lora_rank": size,
+        "max_loras": min(slots, _MOST_SLOTS),
+        "max_cpu_loras": slots,
+    }
 
 
 def fault(tokenizer: Any, base: str, adapters: Sequence[str], ask: Ask) -> str | None:

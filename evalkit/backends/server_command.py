@@ -6,7 +6,7 @@ import importlib.metadata
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,6 @@ from evalkit.backends.server_process import HOST
 
 SERVER_KEY = "VLLM_API_KEY"
 """Where vLLM reads the key that clients must show; in the environment no process list tells it."""
-
-
-_LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
-_MOST_SLOTS = 16  # each takes memory on the device; of more adapters vLLM exchanges those that no running request needs
 
 
 def program() -> list[str]:
@@ -49,21 +45,6 @@ def flags(options: Mapping[str, Any]) -> list[str]:
         else:
             found += [f"--{flag}", str(value)]
     return found
-
-
-def adapter_options(ranks: Sequence[int]) -> dict[str, Any]:
-    """Options under which adapters of these ranks are served; none where vLLM takes no such rank."""
-    size = next((size for size in _LORA_RANKS if size >= max(ranks, default=0)), None)
-    if not ranks or size is None:
-        return {}
-    # One slot more than adapters: with as many as adapters vLLM has mixed them up with the base.
-    slots = len(ranks) + 1
-    return {
-        "enable_lora": True,
-        "max_lora_rank": size,
-        "max_loras": min(slots, _MOST_SLOTS),
-        "max_cpu_loras": slots,
-    }
 
 
 def command(

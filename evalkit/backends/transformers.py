@@ -96,13 +96,7 @@ class TransformersBackend:
         if self._engine is not None:
             return
         local, name = self._local, self.models[0]
-        weights = local.folder
-        trust = bool(local.spec.engine.get("trust_remote_code", False))
-        if local.adapter is not None:
-            progress.phase(f"{name}: merging the adapter {local.adapter.folder.name}")
-            weights = local.adapter.merge(
-                local.folder, local.merged_folder(self._folder), progress, trust_remote_code=trust
-            )
+        weights = local.merged(self._folder, progress, name)
         progress.phase(f"{name}: loading {local.folder.name} (transformers {local.engine_version})")
         options = {k: v for k, v in local.spec.engine.items() if k not in ("batch_size", "max_model_len")}
         self._engine = TransformersEngine(

@@ -5,36 +5,26 @@ that is the same model share an engine. On the CPU build, whose LoRA is defectiv
 adapter's output, without a word), adapters are merged into a copy of their base instead. Where adapters are served,
 canary prompts prove at start-up that they are kept apart; where they are not, they are merged as well.
 
-At most one vLLM engine is loaded in a process: starting another closes it, and it loads again when it is asked again.
+At most one engine is loaded in a process, and no server of it runs beside (`devices`): starting another closes it, and it
+loads again when it is asked again.
 """
 
 from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
-import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
-from evalkit.backends import Backend, Timings, backend
+from evalkit.backends import Backend, Timings, backend, devices
+from evalkit.backends.in_turn import Answers, in_turn
 from evalkit.backends.local import LocalModel
+from evalkit.backends.served_adapters import adapter_options, fault, is_servable
 from evalkit.backends.vllm_engine import VllmEngine, settle_environment
 from evalkit.config import ModelSpec
 from evalkit.types import Completion, Failure, InputError, ModelRecord, Prepared, Progress, Request, Silent, Token
-
-_LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
-
-# Each slot takes memory on the device; of more adapters vLLM exchanges those that no running request needs.
-_MOST_SLOTS = 16
-
-_CANARIES = (
-    "The capital of France is",
-    "Question: What is 7 + 5?\nAnswer:",
-    "def fibonacci(n):\n",
-    "Once upon a time there was a",
-)
 
 
 def installed() -> tuple[str, str] | None:
@@ -71,16 +61,11 @@ def open_vllm(models: Mapping[str, ModelSpec], folder: Path) -> list[Backend]:
     groups: dict[str, dict[str, LocalModel]] = {}
     for name, spec in models.items():
         local = LocalModel(spec, folder / "hashes", engine=engine, engine_version=version, on_cpu=cpu)
-        merged = local.adapter is not None and (cpu or not _servable(local))
+        merged = local.adapter is not None and (cpu or not is_servable(local))
         weights = local.adapter_fingerprint if merged else local.weights_fingerprint
         options = json.dumps(dict(local.spec.engine), sort_keys=True, default=str)
         groups.setdefault(f"{weights} {options}", {})[name] = local
     return [VllmBackend(group, folder, cpu=cpu, serve_adapters=not cpu) for group in groups.values()]
-
-
-def _servable(model: LocalModel) -> bool:
-    """Whether vLLM can apply the adapter itself."""
-    return model.adapter is not None and not model.adapter.unservable and model.adapter.rank <= _LORA_RANKS[-1]
 
 
 class VllmBackend:
@@ -91,14 +76,12 @@ class VllmBackend:
 
     is_continuous = True
 
-    _loaded: ClassVar[VllmBackend | None] = None  # the backend that holds this process's engine
-
     def __init__(self, models: Mapping[str, LocalModel], folder: Path, *, cpu: bool, serve_adapters: bool) -> None:
         self.models = tuple(models)
         self._models = dict(models)
         self._folder = folder
         self._cpu = cpu
-        self._served = [name for name in models if serve_adapters and _servable(models[name])]
+        self._served = [name for name in models if serve_adapters and is_servable(models[name])]
         self._engine: VllmEngine | None = None
         self._weights: Path | None = None
         self._proven = False
@@ -132,34 +115,14 @@ class VllmBackend:
 
     def stream(self, prepared: Iterable[Prepared | None]) -> Iterator[tuple[Prepared, Completion]]:
         """Answer requests as they land. Models whose weights are not loaded are answered once the others are."""
-        source, later = iter(prepared), dict[str, list[Prepared]]()
-        inside, ended = 0, False
-
-        def loaded() -> Iterator[Prepared | None]:
-            nonlocal inside, ended
-            for one in source:
-                if one is None:
-                    if later and not inside:
-                        return
-                    yield None
-                elif self._weights_of(one.request.model) == self._weights:
-                    inside += 1
-                    yield one
-                else:
-                    later.setdefault(one.request.model, []).append(one)
-            ended = True
-
         if self._engine is None:
             self._load(self.models[0])
-        while not ended or later:
+
+        def answer(some: Iterator[Prepared | None]) -> Answers:
             assert self._engine is not None
-            for one, completion in self._engine.stream(loaded(), self._lora_of):
-                inside -= 1
-                yield one, completion
-            if later:
-                model, ended = next(iter(later)), False
-                source = itertools.chain(later.pop(model), source)
-                self._load(model)
+            return self._engine.stream(some, self._lora_of)
+
+        yield from in_turn(prepared, lambda model: self._weights_of(model) == self._weights, answer, self._load)
 
     def timings(self) -> Timings:
         """Of every engine that was loaded here."""
@@ -172,15 +135,13 @@ class VllmBackend:
         if self._engine is not None:
             self._engine.close()
         self._engine = self._weights = None
-        if VllmBackend._loaded is self:
-            VllmBackend._loaded = None
+        devices.release(self)
 
     def _load(self, model: str) -> None:
         """Load what answers `model`, in place of whatever is loaded in this process."""
         local = self._models[model]
         weights = self._weights_of(model, make=True)
-        if VllmBackend._loaded is not None:
-            VllmBackend._loaded.close()
+        devices.hold(self)
         how = "" if self._cpu and local.spec.engine.get("enforce_eager", True) else " and compiling"
         self._progress.phase(f"{model}: loading{how} {local.folder.name} (vLLM {local.engine_version})")
         self._engine = VllmEngine(
@@ -192,7 +153,6 @@ class VllmBackend:
             where=local.where,
         )
         self._weights = weights
-        VllmBackend._loaded = self
         limit = self._engine.context_limit
         if local.context_limit is not None and limit < local.context_limit:
             self._note(f"the engine's context is {limit} tokens, not {local.context_limit}")
@@ -206,28 +166,13 @@ class VllmBackend:
     def _weights_of(self, model: str, *, make: bool = False) -> Path:
         """The folder whose weights answer `model`; a merged copy is made when asked to."""
         local = self._models[model]
-        if local.adapter is None or model in self._served:
+        if model in self._served:
             return local.folder
-        target = local.merged_folder(self._folder)
-        if make:
-            trust = bool(local.spec.engine.get("trust_remote_code", False))
-            self._progress.phase(f"{model}: merging the adapter {local.adapter.folder.name}")
-            local.adapter.merge(local.folder, target, self._progress, trust_remote_code=trust)
-        return target
+        return local.merged(self._folder, self._progress, model) if make else local.weights(self._folder)
 
     def _options(self, local: LocalModel) -> dict[str, Any]:
-        options = dict(local.spec.engine)
-        if self._served:
-            rank = max(self._models[name].adapter.rank for name in self._served)  # type: ignore[union-attr]
-            options = {
-                "enable_lora": True,
-                "max_lora_rank": next(size for size in _LORA_RANKS if size >= rank),
-                # One slot more than adapters: with as many as adapters vLLM has mixed them up with the base.
-                "max_loras": min(len(self._served) + 1, _MOST_SLOTS),
-                "max_cpu_loras": len(self._served) + 1,
-                **options,
-            }
-        return options
+        ranks = [adapter.rank for name in self._served if (adapter := self._models[name].adapter)]
+        return {**adapter_options(ranks), **local.spec.engine}
 
     # --- adapters served at run time ---
 
@@ -246,46 +191,22 @@ class VllmBackend:
         """Fall back to merging unless base and adapters are kept apart and each adapter changes something."""
         assert self._engine is not None
         self._progress.phase(f"{model}: checking that base and adapters are kept apart")
-        fault = self._fault(self._engine)
+        found = self._fault(self._engine)
         self._proven = True
-        if fault:
-            self._note(f"{fault}; the adapters are merged instead")
+        if found:
+            self._note(f"{found}; the adapters are merged instead")
             self._served = []
             self._load(self.models[0])
 
     def _fault(self, engine: VllmEngine) -> str | None:
-        """What is wrong with how adapters are served, read from next-token distributions; None where nothing is."""
-        tokenizer = self._models[self.models[0]].tokenizer
-        prompts = [tuple(tokenizer.encode(text)) for text in _CANARIES]
-        named = [
-            [int(token) for token in range(0, tokenizer.vocab_size, max(1, tokenizer.vocab_size // 64))][:64]
-        ] * len(prompts)
-        alone = engine.next_token_logprobs([(prompt, None) for prompt in prompts], named)
-        adapted: dict[str, list[list[float]]] = {}
-        for name in self._served:
-            adapted[name] = engine.next_token_logprobs([(prompt, self._lora(name)) for prompt in prompts], named)
-            if all(_distance(own, tuned) == 0 for own, tuned in zip(alone, adapted[name], strict=True)):
-                return f"adapter {name!r} served by this vLLM changes nothing"
-        who = [None, *self._served]
-        mixture = [(prompt, None if name is None else self._lora(name)) for prompt in prompts for name in who]
-        mixed = engine.next_token_logprobs(mixture, [tokens for tokens in named for _ in who])
-        for place, own in enumerate(alone):
-            among = dict(zip(who, mixed[place * len(who) :], strict=False))
-            for name in self._served:
-                tuned = adapted[name][place]
-                if _distance(among[None], own) > _distance(among[None], tuned):
-                    return f"this vLLM answers the base with adapter {name!r} when both are in a batch"
-                if _distance(among[name], tuned) > _distance(among[name], own):
-                    return f"this vLLM answers adapter {name!r} with the base when both are in a batch"
-                for other in self._served:
-                    if _distance(among[name], tuned) > _distance(among[name], adapted[other][place]):
-                        return f"this vLLM answers adapter {name!r} with {other!r} when both are in a batch"
-        return None
+        """What is wrong with how adapters are served; None where nothing is."""
+
+        def ask(asked: Sequence[tuple[tuple[int, ...], str]], named: Sequence[int]) -> list[list[float]]:
+            prompts = [(ids, self._lora(name) if name else None) for ids, name in asked]
+            return engine.next_token_logprobs(prompts, [list(named)] * len(prompts))
+
+        return fault(self._models[self.models[0]].tokenizer, "", self._served, ask)
 
 
 def _sum(one: Timings, other: Timings) -> Timings:
     return Timings(one.compiling + other.compiling, one.prefill + other.prefill, one.decode + other.decode)
-
-
-def _distance(first: list[float], second: list[float]) -> float:
-    return max(abs(a - b) for a, b in zip(first, second, strict=True))

@@ -5,30 +5,28 @@ the folder, prompts are sent as the token ids that evalkit rendered, and answers
 keys where evalkit started the server itself. Base and adapters share one server, adapters registered as LoRA modules;
 on the CPU build, whose LoRA is defective, and where canary prompts show that they are mixed up, they are merged instead.
 
-At most one server that a run started is up at a time, unless it is to be kept.
+At most one server that a run started is up at a time (`devices`), unless it is to be kept.
 """
 
 from __future__ import annotations
 
 import asyncio
-import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar
 
 import openai
 
-from evalkit.backends import Backend, backend
+from evalkit.backends import Backend, backend, devices
 from evalkit.backends.endpoints import Endpoints
+from evalkit.backends.in_turn import Answers, in_turn
 from evalkit.backends.local import LocalModel
 from evalkit.backends.openai_errors import Endpoint, public_url, secrets_of
 from evalkit.backends.openai_server import Listed, Server
 from evalkit.backends.own_server import OwnServer, Wanted, obtain
 from evalkit.backends.remote import Remote
-from evalkit.backends.served_adapters import fault
-from evalkit.backends.server_command import adapter_options
+from evalkit.backends.served_adapters import fault, is_servable
 from evalkit.backends.stated_servers import name_of, version_at
 from evalkit.backends.token_asking import Served, TokenAsker
 from evalkit.backends.vllm import installed, is_cpu_build
@@ -61,7 +59,7 @@ def open_vllm_server(models: Mapping[str, ModelSpec], folder: Path) -> list[Back
     stated: dict[str, bool] = {}
     for name, spec in models.items():
         local = _stated(spec, folder) if spec.base_urls else _to_be_started(spec, folder)
-        merged = local.adapter is not None and not spec.base_urls and (is_cpu_build() or not _servable(local))
+        merged = local.adapter is not None and not spec.base_urls and (is_cpu_build() or not is_servable(local))
         weights = local.adapter_fingerprint if merged else local.weights_fingerprint
         where = [weights, spec.base_urls, spec.server.keep, dict(local.spec.engine)]
         group = json.dumps(where, sort_keys=True, default=str)
@@ -90,11 +88,6 @@ def _to_be_started(spec: ModelSpec, folder: Path) -> LocalModel:
     return LocalModel(spec, folder / "hashes", engine=engine, engine_version=version, on_cpu=cpu)
 
 
-def _servable(model: LocalModel) -> bool:
-    """Whether vLLM can apply the adapter itself."""
-    return model.adapter is not None and not model.adapter.unservable and adapter_options([model.adapter.rank]) != {}
-
-
 class VllmServerBackend:
     """Serves models of one base from one server (or several alike, where their addresses are stated).
 
@@ -102,8 +95,6 @@ class VllmServerBackend:
     """
 
     is_continuous = True
-
-    _running: ClassVar[VllmServerBackend | None] = None  # whose server is up, and ends with the run
 
     def __init__(self, models: Mapping[str, LocalModel], folder: Path, *, stated: bool) -> None:
         self.models = tuple(models)
@@ -113,7 +104,7 @@ class VllmServerBackend:
         self._is_stated = stated
         self._cpu = not stated and is_cpu_build()
         self._served = [
-            name for name, one in models.items() if one.adapter and (stated or (not self._cpu and _servable(one)))
+            name for name, one in models.items() if one.adapter and (stated or (not self._cpu and is_servable(one)))
         ]
         self._names: dict[str, str] = {}
         self._limit: int | None = None
@@ -161,41 +152,20 @@ class VllmServerBackend:
 
     def stream(self, prepared: Iterable[Prepared | None]) -> Iterator[tuple[Prepared, Completion]]:
         """Answer requests as they land. Models whose weights are not served are answered once the others are."""
-        source, later = iter(prepared), dict[str, list[Prepared]]()
-        inside, ended = 0, False
-
-        def here() -> Iterator[Prepared | None]:
-            nonlocal inside, ended
-            for one in source:
-                if one is None:
-                    if later and not inside:
-                        return
-                    yield None
-                elif self._weights_of(one.request.model) == self._weights:
-                    inside += 1
-                    yield one
-                else:
-                    later.setdefault(one.request.model, []).append(one)
-            ended = True
-
         if self._remote is None:
             self._open(self.models[0])
-        while not ended or later:
+
+        def answer(some: Iterator[Prepared | None]) -> Answers:
             assert self._remote is not None
-            for one, completion in self._remote.stream(here()):
-                inside -= 1
-                yield one, completion
-            if later:
-                model, ended = next(iter(later)), False
-                source = itertools.chain(later.pop(model), source)
-                self._open(model)
+            return self._remote.stream(some)
+
+        yield from in_turn(prepared, lambda model: self._weights_of(model) == self._weights, answer, self._open)
 
     def close(self) -> None:
         """Close connections and end the server, unless it was there before or is to be kept."""
         remote, own = self._remote, self._own
         self._remote = self._own = self._weights = None
-        if VllmServerBackend._running is self:
-            VllmServerBackend._running = None
+        devices.release(self)
         try:
             if remote is not None:
                 if self._is_stated:
@@ -217,9 +187,7 @@ class VllmServerBackend:
                 self._version = version_at(local.spec.base_urls[0])
             else:
                 wanted = self._wanted(model, weights)
-                self._own = own = obtain(wanted, self._folder / "servers", self._progress, self._make_room)
-                if own.process is not None:
-                    VllmServerBackend._running = self
+                self._own = own = obtain(wanted, self._folder / "servers", self._progress, lambda: devices.hold(self))
                 if own.note:
                     self._note(own.note)
                 listed = self._connect(model, (f"{own.url}/v1",), own.api_key)
@@ -242,14 +210,9 @@ class VllmServerBackend:
     def _weights_of(self, model: str, *, make: bool = False) -> Path:
         """The folder whose weights answer `model`; a merged copy is made when asked to."""
         local = self._models[model]
-        if local.adapter is None or model in self._served:
+        if model in self._served:
             return local.folder
-        target = local.merged_folder(self._folder)
-        if make:
-            trust = bool(local.spec.engine.get("trust_remote_code", False))
-            self._progress.phase(f"{model}: merging the adapter {local.adapter.folder.name}")
-            local.adapter.merge(local.folder, target, self._progress, trust_remote_code=trust)
-        return target
+        return local.merged(self._folder, self._progress, model) if make else local.weights(self._folder)
 
     def _wanted(self, model: str, weights: Path) -> Wanted:
         """What a server of `weights` serves, each model under a name that tells it from the others."""
@@ -258,15 +221,6 @@ class VllmServerBackend:
         self._names = {name: base for name in own} | {name: name for name in self._served}
         adapters = {name: self._models[name] for name in self._served}
         return Wanted(model, self._models[model], weights, base, adapters, self._cpu)
-
-    @staticmethod
-    def _make_room() -> None:
-        """End what this run holds on the devices: another server, or the offline engine."""
-        from evalkit.backends.vllm import VllmBackend
-
-        for other in (VllmServerBackend._running, VllmBackend._loaded):
-            if other is not None:
-                other.close()
 
     # --- asking it ---
 

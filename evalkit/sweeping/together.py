@@ -15,8 +15,8 @@ from evalkit.cache import Journal
 from evalkit.config import LOCAL, ExecutorSpec, ModelSpec
 from evalkit.executors import farmed
 from evalkit.flow import Flow
+from evalkit.questions import longest_first, thinking_budget
 from evalkit.requests import Item, requests_for
-from evalkit.schedule import longest_first, thinking_budget
 from evalkit.scorers.reasoning import split_reasoning
 from evalkit.serve import serve
 from evalkit.turns import Turns

@@ -15,7 +15,8 @@ import pytest
 pytest.importorskip("peft")
 
 from evalkit.backends import Backend, open_backends, server_command, vllm_server
-from evalkit.backends.server_command import adapter_options, flags
+from evalkit.backends.served_adapters import adapter_options
+from evalkit.backends.server_command import flags
 from evalkit.config import ModelSpec
 from evalkit.types import Completion, EngineError, InputError, Message, Prepared, Request, Sampling, Silent
 from tests.backends.test_adapters import adapter, base
