@@ -62,6 +62,7 @@ from evalkit.types import (
     Comparison,
     Decision,
     InputError,
+    JudgeRecord,
     Looked,
     Manifest,
     Phase,
@@ -215,9 +216,9 @@ def run_comparison(
     graders = {one.name: one for one in inputs.graders.values()}.values()
 
     # Whose exam lets it decide is known now that the judges' models are; what a policy may not ask is said at once.
-    with_jury(inputs.judge, judge_records(inputs.readers, schedule.models, {}))
+    examined = with_jury(inputs.judge, judge_records(inputs.readers, schedule.models, {}))
     planned = suite_records(inputs, items, specs, schedule.models)
-    _check_terms(inputs.policy, planned)
+    _check_terms(inputs.policy, planned, examined)
     promise = promised(inputs, items, planned, schedule.models, sequential=sequential, seed=seed, progress=progress)
     scanned = scan(inputs.suites, files, FileHashes(cache_folder()), progress)
     began = datetime.datetime.now(datetime.UTC)
@@ -343,7 +344,7 @@ def import_run(
     Raises InputError for a policy that names what the import does not hold.
     """
     chosen = policy_spec(policy) if policy is not None else PolicySpec()
-    _check_terms(chosen, imported.suite_records)
+    _check_terms(chosen, imported.suite_records, imported.judge_records)
     check_incumbent((), None, over_incumbent(chosen, _terms(imported.suite_records)))
     if out is not None:
         check_writable(Path(out))
@@ -387,7 +388,7 @@ def load(folder: str | Path, *, policy: str | Path | PolicySpec | None = None, d
         chosen = validate(PolicySpec, dict(manifest.policy), file=f"{folder}/manifest.json: policy")
     else:
         chosen = with_pools(chosen, manifest.pools)
-        _check_terms(chosen, standing(manifest.suites, manifest.graders, chosen))
+        _check_terms(chosen, standing(manifest.suites, manifest.graders, chosen), manifest.judges)
         manifest = dataclasses.replace(manifest, policy=chosen.model_dump(mode="json"))
     held = Samples.stored(folder / "samples.parquet")
     _check_answered(folder, over_incumbent(chosen, _terms(manifest.suites)), held)
@@ -465,8 +466,12 @@ def _terms(suites: Sequence[SuiteRecord]) -> dict[str, Terms]:
     return {suite.name: Terms.of_record(suite) for suite in suites}
 
 
-def _check_terms(policy: PolicySpec, suites: Sequence[SuiteRecord]) -> None:
-    check_policy(policy, _terms(suites))
+def _check_terms(policy: PolicySpec, suites: Sequence[SuiteRecord], judges: Sequence[JudgeRecord]) -> None:
+    mark = policy.judge.exam.min_agreement, policy.judge.max_unscored
+    passed = {
+        one.name: one.exam is not None and one.exam.standing(*mark) == "passed" for one in judges if one.jury is None
+    }
+    check_policy(policy, _terms(suites), passed)
 
 
 def _check_answered(folder: Path, gated: Mapping[str, str], held: Samples) -> None:

@@ -6,6 +6,7 @@ its margin, GO comes at most (1 - level) / 2 of the time.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Literal
@@ -41,13 +42,20 @@ def decide(comparison: Comparison, policy: PolicySpec) -> Decision:
     # A run over suites that only judges read or grade scores no item that decides, and is none the less complete.
     graded = any(suite.n for suite in comparison.suites if suite.advisory)
     anything = total > 0 or graded or any(judge.n for judge in comparison.judges)
-    complete = anything and not any(True for _ in _lacking(comparison, policy))
+    deciding = {gate.subject for gate in required if gate.kind == "judge"}
+    silent = [one for one in comparison.judges if one.name in deciding and _is_silent(one, policy)]
+    lacking = list(_lacking(comparison, policy)) if anything else ["base"]
+    complete = not lacking and not silent
     outcome: Outcome = "inconclusive"
     if any(gate.verdict == "fail" for gate in required):
         outcome = "no_go"
     elif required and complete and all(gate.verdict == "pass" for gate in required):
         outcome = "go"
-    reasons = tuple(_reasons(comparison, policy, required, complete))
+    reasons = (
+        *(_incomplete(comparison, side, policy) for side in lacking),
+        *map(_unread, silent),
+        *_reasons(required),
+    )
     cautions = tuple(_turned(gates, comparison, policy))
     sides = (comparison.over(side) for side in ("base", INCUMBENT))
     for alike in (side.unchanged for side in sides if side is not None and side.unchanged is not None):
@@ -59,10 +67,7 @@ def decide(comparison: Comparison, policy: PolicySpec) -> Decision:
     return Decision(outcome, complete, gates, reasons, cautions, error_rates(gates, policy.level))
 
 
-def _reasons(comparison: Comparison, policy: PolicySpec, required: list[Gate], complete: bool) -> Iterator[str]:
-    if not complete:
-        for side in list(_lacking(comparison, policy)) or ["base"]:
-            yield _incomplete(comparison, side, policy)
+def _reasons(required: list[Gate]) -> Iterator[str]:
     if not required:
         yield "no gate applies: add a suite"
     rank = {"fail": 0, "inconclusive": 1, "pass": 2}
@@ -128,7 +133,11 @@ def _gates(comparison: Comparison, policy: PolicySpec) -> Iterator[Gate]:
         for gate in _suite_gates(pool, comparison, policy, is_pool=True):
             yield replace(_advisory(gate) if pool.advisory else gate, kind="pool")
     for judge in comparison.judges:
-        if judge.win_rate is not None:
+        if judge.win_rate is None:
+            # One that read nothing of what it was shown says nothing; that is not the same as having nothing to say.
+            if judge.unscored:
+                yield _judge_gate(judge, _nothing(policy.level), policy)
+        else:
             # Where people have labelled enough pairs, what they correct the judge to is what counts.
             if judge.corrected is not None and judge.corrected.low is not None:
                 gate = _judge_gate(judge, judge.corrected, policy)
@@ -136,6 +145,20 @@ def _gates(comparison: Comparison, policy: PolicySpec) -> Iterator[Gate]:
                 yield replace(gate, more_items_needed=0 if gate.verdict != "inconclusive" else None)
             else:
                 yield _judge_gate(judge, judge.win_rate, policy)
+
+
+def _nothing(level: float) -> Estimate:
+    return Estimate(math.nan, None, None, None, level, "none", 0, ("no pair could be read",))
+
+
+def _is_silent(judge: JudgeResult, policy: PolicySpec) -> bool:
+    """Whether engines left more pairs without an answer than a judge may leave unscored."""
+    return judge.unanswered > policy.judge.max_unscored * (judge.n + judge.unscored)
+
+
+def _unread(judge: JudgeResult) -> str:
+    total = judge.n + judge.unscored
+    return f"incomplete: {judge.unanswered} of {total} pairs never came to a verdict of judge {judge.name}, for want of an answer"
 
 
 def _advisory(gate: Gate) -> Gate:

@@ -84,8 +84,9 @@ class Inputs:
         loaded = _load(chosen)
         written = policy_spec(policy) if policy is not None else _project_policy(project)
         applied = with_pools(written, chosen.pools)
-        check_policy(applied, {suite.name: Terms.of(suite) for suite in loaded})
         reader, graders = _judge(project, judge), _graders(loaded)
+        # Whether the judge has passed an exam is known when its model is: `api` checks again.
+        check_policy(applied, {suite.name: Terms.of(suite) for suite in loaded}, {reader.name: True} if reader else {})
         readers = readers_of(reader)
         for one in readers:
             if one.name in {grader.name for grader in graders.values()}:
@@ -301,7 +302,7 @@ def with_pools(policy: PolicySpec, pools: Mapping[str, tuple[str, ...]]) -> Poli
 class Terms:
     """On what terms a suite is gated: its role and its own limits. advisory: it decides nothing, as no exam of a judge that
     marks it lets it. against: what its file says it is held against; None where that is the policy's to say. file: that
-    file, where it is known.
+    file, where it is known. scored: a scorer or a grader marks it; else a judge alone reads it, and it has no gate.
     """
 
     role: Role
@@ -311,6 +312,7 @@ class Terms:
     bounded: bool = True
     against: Against | None = None
     file: str = ""
+    scored: bool = True
 
     def has_limit(self, policy: PolicySpec) -> bool:
         """Whether any gate applies under this policy. A guard's limits may all be switched off; a rate needs bounds."""
@@ -331,21 +333,25 @@ class Terms:
 
         Whether a judge that marks it has passed an exam is known when its model is: `standing` says it.
         """
-        bounded = all(marking(task).bounded for task in suite.tasks)
+        marks = [marking(task) for task in suite.tasks]
         return cls(
             suite.spec.role,
             suite.spec.margin,
             suite.spec.guard.stated,
-            bounded=bounded,
+            bounded=all(one.bounded for one in marks),
             against=suite.spec.against,
             file=suite.spec.file,
+            scored=any(one.metric != UNSCORED for one in marks),
         )
 
     @classmethod
     def of_record(cls, record: SuiteRecord) -> Terms:
         """The terms that a stored run remembers."""
         bounded = all(task.bounded for task in record.tasks)
-        return cls(record.role, record.margin, dict(record.guard), record.advisory, bounded, record.against)
+        scored = any(task.metric != UNSCORED for task in record.tasks)
+        return cls(
+            record.role, record.margin, dict(record.guard), record.advisory, bounded, record.against, scored=scored
+        )
 
 
 def standing(
@@ -359,10 +365,10 @@ def standing(
     )
 
 
-def check_policy(policy: PolicySpec, suites: Mapping[str, Terms]) -> None:
+def check_policy(policy: PolicySpec, suites: Mapping[str, Terms], judges: Mapping[str, bool]) -> None:
     """Names in a policy must be names in the run, and a pool's suites gated alike, or a gate would silently never apply.
 
-    suites: their terms, by name. Raises InputError.
+    suites: their terms, by name. judges: whether each has passed an exam, by name. Raises InputError.
     """
     where = policy.file or "policy"
     for name, terms in suites.items():
@@ -376,6 +382,9 @@ def check_policy(policy: PolicySpec, suites: Mapping[str, Terms]) -> None:
             if member not in suites:
                 raise InputError(f"{where}: pools.{name}: no suite {member!r} in this run; it has: {', '.join(suites)}")
         terms = [suites[member] for member in members]
+        for member, one in zip(members, terms, strict=True):
+            if not one.scored:
+                raise InputError(f"{where}: pools.{name}: {member!r} is read by a judge alone and has nothing to pool")
         roles = {one.role for one in terms}
         if len(roles) > 1:
             raise InputError(f"{where}: pools.{name}: its suites have different roles: {', '.join(sorted(roles))}")
@@ -390,15 +399,28 @@ def check_policy(policy: PolicySpec, suites: Mapping[str, Terms]) -> None:
                 f"{where}: pools.{name}: some of its suites are marked by a judge without a passed exam and decide nothing; pool what is gated alike"
             )
     if policy.required != "all":
-        known = {name for name, terms in suites.items() if not terms.advisory} | {*policy.pools, "tax"}
         for name in policy.required:
-            if name in suites and suites[name].advisory:
-                raise InputError(
-                    f"{where}: required: {name!r} is marked by a judge without a passed exam, and decides nothing; "
-                    "evalkit judge exam"
-                )
-            if name not in known:
-                raise InputError(f"{where}: required: no gate {name!r} in this run; it has: {', '.join(sorted(known))}")
+            if problem := _not_required(name, policy, suites, judges):
+                raise InputError(f"{where}: required: {problem}")
+
+
+def _not_required(name: str, policy: PolicySpec, suites: Mapping[str, Terms], judges: Mapping[str, bool]) -> str | None:
+    """Why no gate of this name decides anything; None where one does."""
+    pool = next((pool for pool, members in policy.pools.items() if name in members), None)
+    if pool is not None:
+        return f"{name!r} is gated as part of pool {pool!r}; name the pool"
+    if name in suites and suites[name].advisory:
+        return f"{name!r} is marked by a judge without a passed exam, and decides nothing; evalkit judge exam"
+    if name in suites and not suites[name].scored:
+        return f"{name!r} is read by a judge alone and has no gate of its own; name the judge"
+    if judges.get(name) is False:
+        return f"judge {name!r} has passed no exam, and decides nothing; evalkit judge exam"
+    pooled = {member for members in policy.pools.values() for member in members}
+    gated = {name for name, terms in suites.items() if terms.scored and not terms.advisory} - pooled
+    known = {"tax", *gated, *policy.pools, *(name for name, passed in judges.items() if passed)}
+    if name not in known:
+        return f"no gate {name!r} in this run; it has: {', '.join(sorted(known))}"
+    return None
 
 
 def model_spec(model: str | Path | ModelSpec) -> ModelSpec:

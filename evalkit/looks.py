@@ -22,7 +22,7 @@ from typing import Any
 from evalkit.config import SequentialPolicy
 from evalkit.requests import Item
 from evalkit.statistics import conditional_power, repeated_level, rests_on_too_few, spending_bounds
-from evalkit.types import Comparison, Decision, Estimate, Gate, Looked
+from evalkit.types import Comparison, Decision, Estimate, ExamRecord, Gate, Looked
 
 
 def in_stages(items: Sequence[Item], looks: int, *, seed: int) -> list[list[Item]]:
@@ -123,6 +123,8 @@ def _renamed(value: Any, level: float, how: str) -> Any:
     """A result with the level and method of every estimate in it changed."""
     if isinstance(value, Estimate):
         return replace(value, level=level, method=f"{value.method}; {how}")
+    if isinstance(value, ExamRecord):
+        return value  # taken before, at a level of its own
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         changed = {one.name: _renamed(getattr(value, one.name), level, how) for one in dataclasses.fields(value)}
         if isinstance(value, Comparison):

@@ -17,14 +17,18 @@ _RUNS = 200  # simulated: enough to see what is far from deciding
 
 
 def judges_that_decide(inputs: Inputs, items: Sequence[Item], models: Mapping[str, ModelRecord]) -> list[PlannedJudge]:
-    """The judges, juries included, whose exam lets them decide under the policy, with the prompts they are going to read."""
+    """The judges, juries included, whose exam lets them decide under the policy, with the prompts they are going to read.
+
+    None where nothing that is asked is for a judge to read: there is no gate then.
+    """
     terms = inputs.policy.judge
     records = with_jury(inputs.judge, judge_records(inputs.readers, models, {}))
     prompts = min((len(JudgedPairs(one, items, inputs.suites, Records())) for one in inputs.readers), default=0)
     return [
         PlannedJudge(one.name, prompts)
         for one in records
-        if one.jury is None
+        if prompts
+        and one.jury is None
         and one.exam is not None
         and one.exam.standing(terms.exam.min_agreement, terms.max_unscored) == "passed"
     ]

@@ -6,6 +6,7 @@ import pytest
 
 from evalkit import api
 from evalkit.config import JudgeSpec, ModelSpec, PolicySpec, SuiteSpec
+from evalkit.inputs import Terms, check_policy
 from evalkit.scorers import registry, scorer
 from evalkit.types import Completion, InputError, RunError
 from evalkit.yamlfile import validate
@@ -172,3 +173,27 @@ def test_a_worked_example_with_several_right_options_shows_the_first(fake, suite
     fake.answer = lambda r: Completion("y", logprobs=(-1.0, -1.0, -1.0))
     run(spec)
     assert fake.generated[0].messages[1].content == "y"
+
+
+@pytest.mark.parametrize(
+    ("required", "message"),
+    [
+        (["a"], "'a' is gated as part of pool 'p'; name the pool"),
+        (["talk"], "'talk' is read by a judge alone and has no gate of its own; name the judge"),
+        (["j"], "no gate 'j' in this run; it has: p, tax"),
+    ],
+)
+def test_a_name_that_no_gate_would_answer_to_cannot_be_required(required, message, fake, suite):
+    talk = suite("talk", score=None, answer=None)
+    with pytest.raises(InputError, match=message):
+        run(suite("a"), suite("b"), talk, required=required, pools={"p": ["a", "b"]})
+
+
+def test_a_judge_without_an_exam_cannot_be_required_and_nothing_to_score_cannot_be_pooled(fake, suite):
+    policy = PolicySpec.model_validate({"required": ["a", "small-judge"]})
+    terms = {"a": Terms("retain"), "talk": Terms("retain", scored=False)}
+    with pytest.raises(InputError, match="judge 'small-judge' has passed no exam"):
+        check_policy(policy, terms, {"small-judge": False})
+    check_policy(policy, terms, {"small-judge": True})
+    with pytest.raises(InputError, match="'talk' is read by a judge alone and has nothing to pool"):
+        check_policy(PolicySpec.model_validate({"pools": {"p": ["a", "talk"]}}), terms, {})

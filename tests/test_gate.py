@@ -127,6 +127,24 @@ def test_too_many_unscored_verdicts_leave_a_judge_undecided():
     assert decide(comparison(suite(), judges=(judge,)), PolicySpec()).outcome == "inconclusive"
 
 
+@pytest.mark.parametrize(("exam", "outcome"), [("passed", "inconclusive"), ("none", "go")])
+def test_a_judge_that_could_read_nothing_leaves_its_gate_undecided(exam, outcome):
+    judge = JudgeResult("j", 0, 200, None, exam=exam)
+    decision = decide(comparison(suite(), judges=(judge,)), PolicySpec())
+    gate = next(gate for gate in decision.gates if gate.kind == "judge")
+    assert (gate.verdict, decision.outcome, decision.complete) == ("inconclusive", outcome, True)
+    assert "200 of 200 pairs unscored" in gate.reason
+
+
+@pytest.mark.parametrize(("exam", "complete"), [("passed", False), ("none", True)])
+def test_a_judge_that_decides_and_was_not_answered_makes_the_run_incomplete(exam, complete):
+    """As missing items do: an engine died, and nothing can be said of either model."""
+    judge = JudgeResult("j", 60, 40, estimate(0.6, 0.55, 0.65), exam=exam, unanswered=30)
+    decision = decide(comparison(suite(), judges=(judge,)), PolicySpec())
+    assert (decision.complete, decision.outcome) == (complete, "go" if complete else "inconclusive")
+    assert decision.reasons[0].startswith("incomplete: 30 of 100 pairs") is not complete
+
+
 @pytest.mark.parametrize(("exam", "outcome"), [("none", "go"), ("passed", "no_go")])
 def test_a_corrected_win_rate_is_what_an_examined_judge_gates_on(exam, outcome):
     judge = JudgeResult(

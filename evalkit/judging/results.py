@@ -15,6 +15,7 @@ from evalkit.types import Exam, JudgeResult
 _ITEM = ["suite", "task", "id"]
 _MANY_FLIPS = 0.2
 _ONE_SIDED = 0.6
+_NOT_OF_AN_ENGINE = ("unreadable_verdict", "unreadable_grade", "budget_spent")
 _ENOUGH = 20
 """Verdicts below which a share says nothing about the judge."""
 
@@ -49,6 +50,7 @@ def judge_result(
         name=name,
         n=n,
         unscored=unscored,
+        unanswered=_unanswered(verdicts, points),
         win_rate=win_rate(scores, labels_of(groups, read.index), level=level) if n else None,
         wins=int((scores > 0.5).sum()),
         ties=int((scores == 0.5).sum()),
@@ -71,6 +73,18 @@ def labels_of(groups: pd.Series | None, items: pd.Index) -> np.ndarray | None:
         return None
     labels = groups.reindex(items)
     return labels.to_numpy(dtype=object) if labels.notna().any() else None
+
+
+def _unanswered(verdicts: pd.DataFrame, points: pd.DataFrame) -> int:
+    """Prompts without points for which an engine gave no answer in some order. A limit that was set is no such failure."""
+    unscored = points.index[points.isna().any(axis=1)]
+    kinds = verdicts.loc[verdicts["repeat"] == 0, :] if "repeat" in verdicts else verdicts
+    kinds = kinds.loc[kinds["failure"].notna(), :] if "failure" in kinds else kinds.iloc[:0]
+    if kinds.empty:
+        return 0
+    kind = kinds["failure"].astype(str).str.partition(":")[0]
+    of_engine = kinds.loc[~kind.isin(_NOT_OF_AN_ENGINE), _ITEM]
+    return int(unscored.isin(pd.MultiIndex.from_frame(of_engine)).sum()) if len(of_engine) else 0
 
 
 def _points(verdicts: pd.DataFrame) -> pd.DataFrame:

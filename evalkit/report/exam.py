@@ -34,6 +34,13 @@ def sentence(record: ExamRecord, policy: PolicySpec) -> str:
                 f"The lower end of its agreement with people, {low}, reaches the mark of {mark}. In a run under this "
                 "policy it decides: its gate is required."
             )
+        case "FAILED" if (record.agreement.low or 0.0) >= policy.judge.exam.min_agreement:
+            kappa = "it has no kappa" if record.kappa is None else f"Cohen's kappa is {plain(record.kappa)}"
+            return (
+                f"Its agreement with people reaches the mark of {mark}, and may be chance all the same: {kappa}, and the lower "
+                "end must be above 0. One answer is so common that always giving it agrees as well: label more of the other "
+                "kind. It stays advisory: shown, and never part of a decision."
+            )
         case "FAILED":
             return (
                 f"The lower end of its agreement with people, {low}, does not reach the mark of {mark}. It stays "

@@ -193,8 +193,11 @@ def _task(task: TaskResult) -> dict[str, object]:
 
 
 def _suite(suite: SuiteResult, gates: list[Gate]) -> dict[str, object]:
+    told = _task(suite)
+    if suite.role == "guard":
+        told["causes"] = {}  # less of what a guard counts is better: items on which tuned has less of it are not lost
     return {
-        **_task(suite),
+        **told,
         "role": suite.role,
         "margin": suite.margin,
         "weight": suite.weight,

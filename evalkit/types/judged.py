@@ -55,10 +55,20 @@ class ExamRecord:
         """Whether the judge read enough of what people labelled: a part of its own choosing says nothing of the rest."""
         return self.n > 0 and self.unscored <= max_unscored * (self.n + self.unscored)
 
+    @property
+    def tells_apart(self) -> bool:
+        """Whether it agrees with people beyond chance: where nine answers of ten are good, one that passes all agrees too.
+
+        Of pairs always: asked in both orders, one that says the same whatever it reads agrees on half of them.
+        """
+        if self.form == "pairs":
+            return True
+        return self.kappa is not None and self.kappa.low is not None and self.kappa.low > 0
+
     def standing(self, min_agreement: float, max_unscored: float = 0.02) -> Exam:
-        """Passed where it is complete and the lower bound of agreement reaches the policy's mark."""
+        """Passed where it is complete, tells apart, and the lower bound of agreement reaches the policy's mark."""
         low = self.agreement.low
-        reached = low is not None and low >= min_agreement
+        reached = low is not None and low >= min_agreement and self.tells_apart
         return "passed" if reached and self.is_complete(max_unscored) else "failed"
 
 
@@ -109,6 +119,7 @@ class Anchors:
 class JudgeResult:
     """How one judge saw the pairs. `n` prompts read in every order asked; the win rate is tuned's, ties at half.
 
+    unscored: prompts that were not. unanswered: of these, the ones that an engine never answered: the judge's, or a model's.
     kind: as the judge file says; a jury's members have results of their own, with `jury` naming it. against: what tuned
     was held against. mean_difference: mean of tuned's mark - base's, where answers are graded apart.
     order_flip_rate, first_slot_rate: None where answers were not seen side by side in both orders.
@@ -144,3 +155,4 @@ class JudgeResult:
     anchors: Anchors | None = None
     cost: JudgeCost | None = None
     alpaca_eval: Mapping[str, float] = field(default_factory=dict)
+    unanswered: int = 0

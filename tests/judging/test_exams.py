@@ -11,7 +11,7 @@ from evalkit.config import JudgeSpec, ModelSpec, PolicySpec, SuiteSpec, read_jud
 from evalkit.examining import take_exam
 from evalkit.judging import find_exam, save_exam
 from evalkit.statistics import clopper_pearson
-from evalkit.types import Completion, ExamRecord, InputError
+from evalkit.types import Completion, Estimate, ExamRecord, InputError
 from evalkit.yamlfile import validate
 
 BASE, TUNED = (ModelSpec(name=name, backend="fake", model=name) for name in ("w1", "w2"))
@@ -50,6 +50,15 @@ def test_a_file_that_is_no_exam_of_this_judge_is_refused(tmp_path, text, said):
     path.write_text(content)
     with pytest.raises(InputError, match=f"abc.json.*{said}"):
         find_exam("abc", [tmp_path])
+
+
+def test_agreement_that_chance_would_bring_as_well_does_not_pass():
+    """Nine labels of ten say "pass", and so does the judge, whatever it reads."""
+    answers = replace(RECORD, form="answers", kappa=clopper_pearson(48, 60))
+    assert answers.standing(0.65) == "passed"
+    for kappa in (None, Estimate(0.0, 0.05, -0.1, 0.1, 0.95, "kappa", 60), Estimate(1, 0, None, 1, 0.95, "kappa", 1)):
+        assert replace(answers, kappa=kappa).standing(0.65) == "failed"
+        assert replace(RECORD, kappa=kappa).standing(0.65) == "passed", "pairs are shown in both orders"
 
 
 def test_a_folder_that_cannot_be_written_is_the_users_mistake(tmp_path):

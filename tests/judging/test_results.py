@@ -6,7 +6,7 @@ import pytest
 from evalkit.judging import judge_result
 from evalkit.records import Records, verdicts_frame
 from evalkit.statistics import win_rate
-from evalkit.types import Completion, Example, Message, Order, Score, Verdict, Winner
+from evalkit.types import Completion, Example, Failure, Message, Order, Score, Verdict, Winner
 
 Pair = tuple[Winner | None, Winner | None]
 
@@ -133,3 +133,21 @@ def test_turns_of_one_question_are_one_observation():
     alone, together = (judge_result("j", verdicts, level=0.95, groups=one).win_rate for one in (None, groups))
     assert alone is not None and together is not None and alone.se is not None and together.se is not None
     assert together.value == alone.value and together.se == pytest.approx(alone.se * math.sqrt(2), rel=0.03)
+
+
+def test_prompts_that_an_engine_never_answered_are_told_from_replies_that_could_not_be_read():
+    def failed(kind):
+        return Failure("judge", kind, "why")
+
+    records = Records()
+    kinds = ["engine_died", "unreadable_verdict", "timeout", "budget_spent", None]
+    for number, kind in enumerate(kinds):
+        example = Example(str(number), (Message("user", "hi"),))
+        records.add("s", "t", "tuned", 0, example, Completion("x"), Score("judged", None))
+        for order in ("base_first", "tuned_first"):
+            lost = kind if order == "tuned_first" or kind == "timeout" else None
+            failure = failed(lost) if lost else None
+            winner = None if lost else "tuned"
+            records.add_verdict(Verdict(str(number), "j", order, winner, suite="s", task="t", failure=failure))
+    result = judge_result("j", verdicts_frame(records.table()), level=0.95)
+    assert (result.n, result.unscored, result.unanswered) == (1, 4, 2)
