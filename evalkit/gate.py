@@ -44,7 +44,7 @@ def decide(comparison: Comparison, policy: PolicySpec) -> Decision:
     anything = total > 0 or graded or any(judge.n for judge in comparison.judges)
     deciding = {gate.subject for gate in required if gate.kind == "judge"}
     silent = [one for one in comparison.judges if one.name in deciding and _is_silent(one, policy)]
-    lacking = list(_lacking(comparison, policy)) if anything else ["base"]
+    lacking: list[Against] = list(_lacking(comparison, policy)) if anything else ["base"]
     complete = not lacking and not silent
     outcome: Outcome = "inconclusive"
     if any(gate.verdict == "fail" for gate in required):
