@@ -13,6 +13,7 @@ from evalkit.serve import serve
 from evalkit.types import Phase, Progress
 
 _IDLE_S = 0.02
+_LAST_S = 10.0
 
 
 class _Behind:
@@ -42,6 +43,7 @@ class JudgeBeside:
 
     def __init__(self, pairs: JudgedPairs, backend: Backend, journal: Journal, progress: Progress) -> None:
         self._pairs = pairs
+        self._backend = backend
         self._progress = _Behind(progress)
         self._phases: list[Phase] = []
         self._error: BaseException | None = None
@@ -76,5 +78,8 @@ class JudgeBeside:
         return [replace(one, beside=True) for one in self._phases]
 
     def close(self) -> None:
-        """Ask nothing further. What is in flight is cancelled when its backend is closed."""
+        """Ask nothing further, cancel what is in flight, and let what has come be journalled."""
         self._pairs.stop()
+        if self._thread.is_alive():
+            self._backend.close()
+            self._thread.join(_LAST_S)

@@ -99,6 +99,10 @@ class Journal:
             return
         with self._changed:
             self._raise()
+            if self._closed:
+                raise RunError(
+                    f"{self.path}: closed while answers still came; run again, and what is not in it is asked anew"
+                )
             self._waiting[key] = completion
             if self._writer is None:
                 self._writer = threading.Thread(target=self._write, name="journal", daemon=True)
@@ -143,8 +147,9 @@ class Journal:
 
     def _write(self) -> None:
         """The thread: commit whatever waits, all of it together."""
-        db = self._connected()
+        db: sqlite3.Connection | None = None
         try:
+            db = self._connected()
             while True:
                 with self._changed:
                     while not self._waiting and not self._closed:
@@ -167,7 +172,8 @@ class Journal:
                 self._failed = error
                 self._changed.notify_all()
         finally:
-            db.close()
+            if db is not None:
+                db.close()
 
     def _raise(self) -> None:
         if self._failed is not None:

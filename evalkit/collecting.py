@@ -45,6 +45,7 @@ class Collecting:
     _order: list[Backend] = field(init=False)
     _in_turn: list[JudgedPairs] = field(init=False)
     _beside: list[JudgeBeside] = field(init=False, default_factory=list)
+    _flows: list[Flow] = field(init=False, default_factory=list)
     _lock: threading.Lock = field(init=False, default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
@@ -65,15 +66,21 @@ class Collecting:
         opening: with the probes, and `again`, what base is asked a second time. last: nothing further follows, so that an
         engine is closed once it has answered.
         """
+        late = self._scoring_late() if opening else None
 
         def of(backend: Backend) -> list[Phase]:
             phases = self._stream(backend, items, again, probed=opening)
-            if last and self._serves_models_only(backend):
+            if last and backend is not late and self._serves_models_only(backend):
                 backend.close()
             return phases
 
-        for phases in side_by_side([(one, functools.partial(of, one)) for one in self._order]):
+        self._flows.clear()
+        for phases in side_by_side([(one, functools.partial(of, one)) for one in self._order], self._stop):
             self.phases += phases
+        if late is not None:
+            self.phases += self._score(late)
+            if last and self._serves_models_only(late):
+                late.close()
         self.phases += self.landing.settle(" + ".join(self.questions.specs))
         self._order.reverse()  # of what is asked next, the engine that is loaded goes first
 
@@ -138,6 +145,7 @@ class Collecting:
                 self.landing.answer(request, completion, prepared)
 
         flow = Flow(itertools.chain.from_iterable(first), land, further, lock=self._lock)
+        self._flows.append(flow)
         return serve(
             backend,
             flow.asked(),
@@ -149,6 +157,26 @@ class Collecting:
             limits={f"judge {one.spec.name}": one.spec.limits for one in readers.values()},
             total=self.questions.number(arms, items),
         )
+
+    def _scoring_late(self) -> Backend | None:
+        """Base's engine, where it may have ended before tuned wrote what base is to score: they are asked side by side."""
+        base, tuned = (next((one for one in self._order if arm in one.models), None) for arm in ARMS)
+        if base is None or tuned is None or base is tuned or not self.probes.tuned_first:
+            return None
+        return base if _is_asked_beside(base) or _is_asked_beside(tuned) else None
+
+    def _score(self, backend: Backend) -> list[Phase]:
+        """What the probes still want to know of it."""
+        asked = self.probes.further(["base"])
+        if not asked:
+            return []
+        flow = Flow(asked, self.probes.land, lock=self._lock)
+        name = "base: drift probes"
+        return serve(backend, flow.asked(), self.journal, flow.land, self.progress, name=name, total=len(asked))
+
+    def _stop(self) -> None:
+        for flow in self._flows:
+            flow.stop()
 
     def _arms(self, backend: Backend) -> list[str]:
         return [name for name in backend.models if name in self.questions.specs]
@@ -200,4 +228,8 @@ class Collecting:
 
     def _reads_as_asked(self, pairs: JudgedPairs) -> bool:
         """Whether a judge can be asked while models generate: its backend takes questions as they come."""
-        return getattr(self._backend_of(pairs.spec), "streams_as_asked", False)
+        return _is_asked_beside(self._backend_of(pairs.spec))
+
+
+def _is_asked_beside(backend: Backend) -> bool:
+    return getattr(backend, "streams_as_asked", False)

@@ -30,13 +30,20 @@ class Flow:
         self._further = further
         self._lock = lock or threading.Lock()
         self._taken = self._landed = 0
+        self._stopped = False
+
+    def stop(self) -> None:
+        """Ask nothing further."""
+        self._stopped = True
 
     def asked(self) -> Iterator[Request | None]:
         """The requests; None while what is asked further depends on answers that are still to come."""
         for request in self._first:
+            if self._stopped:
+                return
             self._taken += 1
             yield request
-        while True:
+        while not self._stopped:
             all_landed = self._landed == self._taken  # before looking: what landed until then has been seen
             with self._lock:
                 more = list(self._further())

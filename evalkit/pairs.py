@@ -80,8 +80,9 @@ class JudgedPairs:
 
     @property
     def waiting(self) -> int:
-        """About how many questions are still to be answered."""
-        return self._queue.qsize() + self._open
+        """How many questions are still to be answered."""
+        with self._counting:
+            return self._queue.qsize() + self._open
 
     def finish(self) -> None:
         """No more answers will come."""
@@ -103,12 +104,9 @@ class JudgedPairs:
         """The questions as pairs become complete, None while there are none; ends when all is asked and landed."""
         while not self._stopped:
             finished = self._finished  # before looking: what is added until then is seen
-            self._count(1)  # before taking: `waiting` never misses what is in between
-            try:
-                request = self._queue.get_nowait()
-            except queue.Empty:
-                self._count(-1)
-                if not finished or self._open:
+            request, settled = self._next()
+            if request is None:
+                if not finished or not settled:
                     yield None
                 elif not self._rechecked:
                     self._recheck()
@@ -122,13 +120,20 @@ class JudgedPairs:
         landed = self._reader.land(request, completion, prepared)
         for verdict in landed.verdicts:
             self._records.add_verdict(verdict)
-        for further in landed.further:
-            self._queue.put(further)
-        self._count(-1)
+        with self._counting:  # at once: no moment at which nothing seems to be left
+            for further in landed.further:
+                self._queue.put(further)
+            self._open = max(0, self._open - 1)
 
-    def _count(self, change: int) -> None:
+    def _next(self) -> tuple[Request | None, bool]:
+        """The next question, open from now on; without one, whether all that were taken have landed."""
         with self._counting:
-            self._open = max(0, self._open + change)
+            try:
+                request = self._queue.get_nowait()
+            except queue.Empty:
+                return None, not self._open
+            self._open += 1
+            return request, False
 
     def _ask(self, pair: Pair, *, repeat: int) -> int:
         questions = self._reader.questions(pair, repeat=repeat)

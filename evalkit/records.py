@@ -6,6 +6,7 @@ Rows are put aside on disk as they land; what stays in memory is what they are s
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
@@ -124,9 +125,10 @@ class _Columns:
 
 
 class Records:
-    """Append samples and verdicts as they land; read them as `Samples`."""
+    """Append samples and verdicts as they land, from any thread; read them as `Samples`."""
 
     def __init__(self) -> None:
+        self._adding = threading.Lock()  # judges behind an API land in threads of their own, beside the models
         self._rows = _Columns(_LANDING, KEYS)
         self._said = _Columns(_SAID, [*_ITEM, "judge", "order", "repeat"])
 
@@ -152,40 +154,40 @@ class Records:
         text = completion.text if completion else None
         reasoning = completion.reasoning if completion else None
         texts = (prompt, text, reasoning, score.answer, example.answer)
-        self._rows.add(
-            (
-                suite,
-                task,
-                example.id,
-                arm,
-                sample,
-                example.group,
-                slices,
-                score.metric,
-                score.value,
-                score.cause,
-                score.answer,
-                example.answer,
-                prompt,
-                text,
-                reasoning,
-                completion.finish_reason if completion else None,
-                completion.usage.prompt_tokens if completion else None,
-                completion.usage.completion_tokens if completion else None,
-                completion.logprobs if completion else None,
-                failure.kind if failure else None,
-                failure.message if failure else None,
-                failure.hint if failure else None,
-                prepared.key if prepared else None,
-                None,
-            ),
-            sum(len(one) for one in texts if one is not None),
+        row = (
+            suite,
+            task,
+            example.id,
+            arm,
+            sample,
+            example.group,
+            slices,
+            score.metric,
+            score.value,
+            score.cause,
+            score.answer,
+            example.answer,
+            prompt,
+            text,
+            reasoning,
+            completion.finish_reason if completion else None,
+            completion.usage.prompt_tokens if completion else None,
+            completion.usage.completion_tokens if completion else None,
+            completion.logprobs if completion else None,
+            failure.kind if failure else None,
+            failure.message if failure else None,
+            failure.hint if failure else None,
+            prepared.key if prepared else None,
+            None,
         )
+        with self._adding:
+            self._rows.add(row, sum(len(one) for one in texts if one is not None))
 
     def add_verdict(self, verdict: Verdict) -> None:
         """Record one verdict."""
         place = (verdict.suite, verdict.task, verdict.example_id)
-        self._said.add((*place, *_told(verdict)), len(verdict.reason) + len(verdict.detail))
+        with self._adding:
+            self._said.add((*place, *_told(verdict)), len(verdict.reason) + len(verdict.detail))
 
     def __len__(self) -> int:
         return len(self._rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -106,8 +107,10 @@ class Schedule:
                 judge.name: spent(judge, foresight[judge.name], collected.phases) for judge in self._judges
             }
         finally:
-            collecting.close()
-            self.close()
+            try:
+                collecting.close()
+            finally:
+                self.close()
         return collected
 
     def _collecting(
@@ -154,9 +157,10 @@ class Schedule:
         return {one.spec.name: self._foreseen(one, Silent()) for one in judged}
 
     def close(self) -> None:
-        """Close every engine."""
-        for backend in self._backends:
-            backend.close()
+        """Close every engine, also where closing one of them fails."""
+        with contextlib.ExitStack() as every:
+            for backend in self._backends:
+                every.callback(backend.close)
 
     def _records(self) -> dict[str, ModelRecord]:
         return {name: backend.record(name) for backend in self._backends for name in backend.models}

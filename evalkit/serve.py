@@ -123,8 +123,10 @@ class _Serving:
                     pass
             self.behind.finish()
         finally:
-            self.ahead.close()
-            self.behind.close()
+            try:
+                self.ahead.close()
+            finally:
+                self.behind.close()
         spent.append(time.monotonic())
         timings.append(self._timings())
         self._say()
@@ -160,8 +162,9 @@ class _Serving:
                     self._refuse(part, _budget_spent(limit))
                     continue
                 yield one
+            ended = self.ahead.ended  # before looking: what was handed over until then is seen
             if not self._take("some" if not self.waiting else "now" if at_once else "idle"):
-                if self.ahead.ended:
+                if ended:
                     return
                 yield None
 

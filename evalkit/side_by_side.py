@@ -10,6 +10,7 @@ from evalkit.backends import Backend
 from evalkit.types import Phase
 
 Ask = Callable[[], list[Phase]]
+_LAST_S = 10.0
 
 
 class _Thread:
@@ -28,16 +29,28 @@ class _Thread:
         except BaseException as error:  # a boundary between threads: raised again where it is waited for
             self._error = error
 
+    def check(self) -> None:
+        """Raise what it raised, if it has."""
+        if self._error is not None:
+            raise self._error
+
+    def give_up(self, backend: Backend) -> None:
+        """Cancel what is in flight, and let what has come be journalled."""
+        if self._thread.is_alive():
+            backend.close()
+            self._thread.join(_LAST_S)
+
     def result(self) -> list[Phase]:
         while self._thread.is_alive():
             self._thread.join(0.1)  # so that Ctrl-C is heard
-        if self._error is not None:
-            raise self._error
+        self.check()
         return [replace(one, beside=True) for one in self._phases]
 
 
-def side_by_side(asked: Sequence[tuple[Backend, Ask]]) -> list[list[Phase]]:
-    """Call each `Ask`, and return what they return, in order. Raises what the first of them raised.
+def side_by_side(asked: Sequence[tuple[Backend, Ask]], stop: Callable[[], None] = lambda: None) -> list[list[Phase]]:
+    """Call each `Ask`, and return what they return, in order. Raises what the first of them raised, as soon as it is known.
+
+    stop: called then, or when the run is interrupted, so that the others ask nothing further; they are waited for.
 
     Those whose backend `streams_as_asked` run at the same time, in threads; the others meanwhile, one after the other in
     this thread. Phases of those in threads are marked `beside`.
@@ -46,5 +59,16 @@ def side_by_side(asked: Sequence[tuple[Backend, Ask]]) -> list[list[Phase]]:
     if len(elsewhere) == len(asked):
         elsewhere = elsewhere[:-1]  # the last one needs no thread
     threads = {place: _Thread(*asked[place]) for place in elsewhere}
-    here = {place: ask() for place, (_, ask) in enumerate(asked) if place not in threads}
-    return [threads[place].result() if place in threads else here[place] for place in range(len(asked))]
+    here: dict[int, list[Phase]] = {}
+    try:
+        for place, (_, ask) in enumerate(asked):
+            if place not in threads:
+                for one in threads.values():
+                    one.check()
+                here[place] = ask()
+        return [threads[place].result() if place in threads else here[place] for place in range(len(asked))]
+    except BaseException:
+        stop()
+        for place, one in threads.items():
+            one.give_up(asked[place][0])
+        raise

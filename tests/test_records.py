@@ -1,9 +1,12 @@
 import random
+import sys
+import threading
 
 import pytest
 
+import evalkit.records as records_module
 from evalkit.records import SCHEMA, Records, read_table, samples_frame, verdicts_frame, write_table
-from evalkit.types import Completion, Example, Failure, RunError, Score, Usage, Verdict
+from evalkit.types import Completion, Example, Failure, Message, RunError, Score, Usage, Verdict
 
 
 def filled(places):
@@ -52,3 +55,28 @@ def test_an_unreadable_table_is_named(tmp_path, content, problem):
         path.write_bytes(content)
     with pytest.raises(RunError, match=problem):
         read_table(path)
+
+
+def test_what_is_added_from_several_threads_is_all_there_once(monkeypatch):
+    """A jury's members land in threads of their own, beside the models."""
+    monkeypatch.setattr(records_module, "_CHUNK", 64)
+    records, threads = Records(), []
+    example = Example("0", (Message("user", "q"),))
+    records.add("s", "t", "tuned", 0, example, Completion("x"), Score("judged", None))
+
+    def say(judge):
+        for number in range(3000):
+            records.add_verdict(Verdict("0", judge, f"o{number}", "tuned", suite="s", task="t", reason="because"))
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=say, args=(f"j{i}",)) for i in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(before)
+    frame = verdicts_frame(records.table())
+    assert len(frame) == 9000 and len(frame[["judge", "order"]].drop_duplicates()) == 9000

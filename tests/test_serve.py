@@ -306,3 +306,56 @@ def test_what_one_of_several_raises_is_raised():
 
     with pytest.raises(InputError, match="no such model"):
         side_by_side([(Elsewhere(), fail), (Elsewhere(), list)])
+
+
+def test_no_question_is_left_between_the_last_look_and_the_end(journal):
+    """The last chunk may be handed over just after the engine looked and found nothing: it is asked all the same."""
+    for _ in range(200):
+        landed, _ = answered(Engine(room=1), (ask(f"q{i}") for i in range(3)), Nothing())
+        assert len(landed) == 3
+
+
+class Nothing:
+    """A journal that holds nothing and keeps nothing."""
+
+    def find(self, keys):
+        return {}
+
+    def put(self, key, completion):
+        pass
+
+
+def test_what_one_raises_ends_those_that_are_asked_at_the_same_time():
+    stopped, closed = threading.Event(), threading.Event()
+
+    class Remote(Elsewhere):
+        streams_as_asked = True
+
+        def close(self):
+            closed.set()
+
+    def waits():
+        stopped.wait(30)
+        return []
+
+    def fails():
+        raise InputError("the rubric cannot be rendered")
+
+    with pytest.raises(InputError, match="cannot be rendered"):
+        side_by_side([(Remote(), waits), (Engine(), fails)], stopped.set)
+    assert closed.is_set() and not [one for one in threading.enumerate() if one.name.startswith("asking-")]
+
+
+def test_what_went_wrong_elsewhere_is_raised_before_another_engine_is_loaded():
+    def fails():
+        raise InputError("a bad key")
+
+    def loads():
+        time.sleep(0.2)
+        return []
+
+    def never():
+        raise AssertionError("hours later")
+
+    with pytest.raises(InputError, match="a bad key"):
+        side_by_side([(Elsewhere(), fails), (Engine(), loads), (Engine(), never)])

@@ -31,6 +31,10 @@ from evalkit.types import Completion, EngineError, Failure, Prepared
 _LATE_RETRIES = 2
 _FAILURES_IN_A_ROW = 3
 _FIRST_REST_S, _LONGEST_REST_S = 0.5, 60.0
+_MOST_RESTS = 8
+"""So often, two minutes, an endpoint that does not connect is tried anew before it counts as gone."""
+_MOST_LATE = 8
+"""So many times one after the other nothing comes in time before all are given up."""
 
 
 @dataclass(slots=True, eq=False)
@@ -44,6 +48,7 @@ class _Line:
     failed_in_a_row: int = 0
     not_before: float = 0.0  # it asked for a pause, or rests
     rests: int = 0
+    unconnected: int = 0  # rests because nothing connected, one after the other
     left_out: str = ""  # why it is not asked any more
 
     @property
@@ -80,6 +85,8 @@ class Endpoints:
         self._waiting: deque[asyncio.Future[_Line]] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._paused = 0
+        self._late = 0  # waves of requests that all came too late, with no answer in between
+        self._late_at = 0.0
 
     @property
     def servers(self) -> tuple[Server, ...]:
@@ -118,7 +125,8 @@ class Endpoints:
         EngineError for that, for a refused key, and where one of several serves another model.
         """
         for line in self._lines:  # what was found of an earlier time may be otherwise now
-            line.rests, line.failed_in_a_row, line.not_before, line.left_out = 0, 0, 0.0, ""
+            line.rests, line.failed_in_a_row, line.unconnected, line.not_before, line.left_out = 0, 0, 0, 0.0, ""
+        self._late = 0
         found = await asyncio.gather(*(line.server.probe() for line in self._lines), return_exceptions=True)
         notes: list[str] = []
         listed: list[Listed] = []
@@ -226,7 +234,7 @@ class Endpoints:
             else:
                 line.in_flight -= 1
                 line.answered += 1
-                line.failed_in_a_row = line.rests = 0
+                line.failed_in_a_row = line.rests = line.unconnected = self._late = 0
                 line.limit.landed(sent, time.monotonic())
                 return completion
             finally:
@@ -246,11 +254,15 @@ class Endpoints:
             line.not_before = max(line.not_before, now + pause)
         if isinstance(error, TimeoutError) or is_overloaded(error):
             line.limit.refused(sent, now, line.in_flight)
+        if isinstance(error, TimeoutError) and sent >= self._late_at:  # not of the wave that was counted
+            self._late += 1
+            self._late_at = now
         if is_transient(error) or isinstance(error, TimeoutError):
             line.failed_in_a_row += 1
             dead = isinstance(error, openai.APIConnectionError)
             if len(self._lines) > 1 and (dead or line.failed_in_a_row >= _FAILURES_IN_A_ROW):
-                self._rest(line)
+                rested = self._rest(line)
+                line.unconnected = line.unconnected + rested if dead else 0
             return True
         told = explain(error, line.server.endpoint, timeout_s=self._timeout_s)
         if isinstance(told, Failure):
@@ -258,27 +270,50 @@ class Endpoints:
         line.left_out = str(told)
         return True
 
-    def _rest(self, line: _Line) -> None:
+    def _rest(self, line: _Line) -> bool:
+        """Leave it alone for a while; whether that is news."""
         now = time.monotonic()
         if now < line.not_before and line.rests:
-            return  # another request met the same failure
+            return False  # another request met the same failure
         pause = min(_LONGEST_REST_S, _FIRST_REST_S * 2**line.rests) * random.uniform(1.0, 1.25)
         line.rests = min(line.rests + 1, 16)
         line.not_before = max(line.not_before, now + pause)
+        return True
 
     # --- turns ---
 
-    def _free(self) -> _Line | None:
-        now = time.monotonic()
+    def _over(self) -> EngineError | None:
+        """Why nothing further is asked; None while an answer may be hoped for."""
+        if all(line.left_out for line in self._lines):
+            return EngineError(
+                self._lines[0].left_out, kind="bad_model", hint="no endpoint of `base_url` is left to ask"
+            )
+        place = self._lines[0].server.endpoint.place
+        urls = ", ".join(public_url(line.server.endpoint.base_url) for line in self._lines)
+        if all(line.left_out or line.unconnected >= _MOST_RESTS for line in self._lines):
+            return EngineError(
+                f"{place}: base_url: {urls} stopped answering",
+                kind="unreachable",
+                hint="restart the servers, then run again: what was answered is kept",
+            )
+        if self._late >= _MOST_LATE:
+            return EngineError(
+                f"{place}: base_url: {urls} gave no answer within {self._timeout_s:g} s, {self._late} times in a row",
+                kind="unreachable",
+                hint="look at the server, or raise `timeout_s`, then run again: what was answered is kept",
+            )
+        return None
+
+    def _free(self, now: float) -> _Line | None:
         return min((line for line in self._lines if line.has_room(now)), key=lambda line: line.load, default=None)
 
     async def _turn(self) -> _Line:
         """The endpoint to ask, with this request counted in flight; waits while there is no room anywhere."""
-        if not self._waiting and (line := self._free()) is not None:
+        if over := self._over():
+            raise over
+        if not self._waiting and (line := self._free(time.monotonic())) is not None:
             line.in_flight += 1
             return line
-        if all(line.left_out for line in self._lines):
-            raise self._all_left_out()
         mine: asyncio.Future[_Line] = asyncio.get_running_loop().create_future()
         self._waiting.append(mine)
         self._hand_over()
@@ -292,32 +327,27 @@ class Endpoints:
 
     def _hand_over(self) -> None:
         """Give free places to those who wait, first come first served; look again when a pause ends."""
+        now = time.monotonic()  # once: a pause that ends between two looks would be waited for by nobody
+        over = self._over()
         while self._waiting:
             if self._waiting[0].done():  # cancelled meanwhile
                 self._waiting.popleft()
                 continue
-            line = self._free()
+            if over is not None:
+                self._waiting.popleft().set_exception(over)
+                continue
+            line = self._free(now)
             if line is None:
                 break
             line.in_flight += 1
             self._waiting.popleft().set_result(line)
         if not self._waiting:
             return
-        now = time.monotonic()
-        if all(line.left_out for line in self._lines):
-            while self._waiting:
-                mine = self._waiting.popleft()
-                if not mine.done():
-                    mine.set_exception(self._all_left_out())
-            return
         pauses = [line.not_before for line in self._lines if not line.left_out and line.not_before > now]
         if self._timer is not None:
             self._timer.cancel()
         if pauses:
             self._timer = asyncio.get_running_loop().call_later(min(pauses) - now + 1e-3, self._hand_over)
-
-    def _all_left_out(self) -> EngineError:
-        return EngineError(self._lines[0].left_out, kind="bad_model", hint="no endpoint of `base_url` is left to ask")
 
     async def close(self) -> None:
         """Cancel what is in flight and close the connections."""

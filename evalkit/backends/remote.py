@@ -54,7 +54,8 @@ class Remote:
 
     def stream(self, prepared: Iterable[Prepared | None]) -> Iterator[tuple[Prepared, Completion]]:
         """Completions as they land. Raises EngineError for a bad key or model, or when nothing connects any more."""
-        assert self._loop is not None, "started first"
+        loop = self._loop
+        assert loop is not None, "started first"
         waiting = iter(prepared)
         landed: queue.SimpleQueue[tuple[Prepared, Future[Completion | EngineError]]] = queue.SimpleQueue()
         in_flight: set[Future[Completion | EngineError]] = set()
@@ -63,6 +64,8 @@ class Remote:
         try:
             while True:
                 idle = False
+                if self._loop is not loop:
+                    return  # closed from elsewhere, as when a run is interrupted
                 while not exhausted and gone is None and len(in_flight) < self.endpoints.room:
                     one = next(waiting, _END)
                     if one is _END:
@@ -71,7 +74,7 @@ class Remote:
                     if not isinstance(one, Prepared):
                         idle = True  # nothing to ask at the moment
                         break
-                    future = asyncio.run_coroutine_threadsafe(self.endpoints.answer(one), self._loop)
+                    future = asyncio.run_coroutine_threadsafe(self.endpoints.answer(one), loop)
                     in_flight.add(future)
                     future.add_done_callback(lambda done, one=one: landed.put((one, done)))
                 if not in_flight:

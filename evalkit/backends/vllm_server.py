@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -116,6 +117,7 @@ class VllmServerBackend:
         self._proven = False
         self._progress: Progress = Silent()
         self._notes: list[str] = []
+        self._opening = threading.RLock()
 
     # --- before any server ---
 
@@ -147,13 +149,11 @@ class VllmServerBackend:
     def start(self, progress: Progress) -> None:
         """Have a server that answers the first model, and proof that adapters served on it are kept apart."""
         self._progress = progress
-        if self._remote is None:
-            self._open(self.models[0])
+        self._opened()
 
     def stream(self, prepared: Iterable[Prepared | None]) -> Iterator[tuple[Prepared, Completion]]:
         """Answer requests as they land. Models whose weights are not served are answered once the others are."""
-        if self._remote is None:
-            self._open(self.models[0])
+        self._opened()
 
         def answer(some: Iterator[Prepared | None]) -> Answers:
             assert self._remote is not None
@@ -174,6 +174,11 @@ class VllmServerBackend:
         finally:
             if own is not None:
                 own.stop()
+
+    def _opened(self) -> None:
+        with self._opening:  # two judges may ask one server, each from a thread of its own
+            if self._remote is None:
+                self._open(self.models[0])
 
     def _open(self, model: str) -> None:
         """Have a server of what answers `model`, in place of whatever else this run has started."""

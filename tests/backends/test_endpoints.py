@@ -138,6 +138,48 @@ def test_when_all_endpoints_are_gone_the_engine_is():
     assert caught.value.kind == "unreachable"
 
 
+def ended(*apis, count, **fields):
+    """The error with which the stream ends, and the answers that came before."""
+    (backend,) = open_backends({"base": spec(apis[0], base_url=[api.url for api in apis], **fields)}, None)  # type: ignore[arg-type]
+    landed: list = []
+    try:
+        backend.start(Silent())
+        prepared = [one for one in (backend.prepare(request(f"q{n}")) for n in range(count))]
+        with pytest.raises(EngineError) as caught:
+            landed.extend(backend.stream(prepared))
+    finally:
+        backend.close()
+    return caught.value, landed
+
+
+def test_endpoints_that_all_die_midway_end_the_stream_soon_however_much_waits(monkeypatch):
+    from evalkit.backends import endpoints
+
+    monkeypatch.setattr(endpoints, "_LONGEST_REST_S", 0.1)
+    dead = threading.Event()
+
+    def reply(body, attempt):
+        if len(one.calls) + len(other.calls) > 20:
+            dead.set()
+        return (0, {}, None) if dead.is_set() else (200, {}, completion("x"))
+
+    with serving(Api(reply)) as one, serving(Api(reply)) as other:
+        error, _ = ended(one, other, count=500, concurrency=64, max_retries=8)
+        assert error.kind == "unreachable" and f"{one.url}, {other.url} stopped answering" in str(error)
+        assert len(one.calls) + len(other.calls) < 150, "each is tried a few times more, whatever waits"
+
+
+def test_a_server_that_answers_nothing_in_time_is_given_up_after_some_waves():
+    def reply(body, attempt):
+        time.sleep(1.0)
+        return 200, {}, completion("late")
+
+    with serving(Api(reply)) as api:
+        error, landed = ended(api, count=200, concurrency=4, timeout_s=0.1)
+    assert error.kind == "unreachable" and "gave no answer within 0.1 s, 8 times in a row" in str(error)
+    assert len(landed) < 20
+
+
 def test_an_endpoint_that_serves_another_model_is_refused_at_the_start():
     with serving(answering("a")) as one, serving(answering("b")) as other:
         other.listed = [{"id": "large", "owned_by": "me"}]
