@@ -43,7 +43,7 @@ class Fake:
             return refused
         prompt = "\n".join(f"{m.role}: {m.content}" for m in request.messages)
         seed = request.sampling.seed if request.sampling.temperature else None
-        asked = (prompt, request.text, request.options)
+        asked = (prompt, request.text, request.options, request.tokens)
         return Prepared(request, prompt, key=repr((self._specs[request.model].model, asked, seed, request.replicate)))
 
     def start(self, progress: Progress) -> None:

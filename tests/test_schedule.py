@@ -1,15 +1,19 @@
 import json
 import math
+import time
+from dataclasses import replace
 
 import pytest
 
 from evalkit import api
 from evalkit.config import JudgeSpec, ModelSpec, ReasoningSpec, SamplingSpec, SuiteSpec
+from evalkit.probes import KL
 from evalkit.report.files import read_manifest
 from evalkit.requests import draw
 from evalkit.tasks import load_suite
-from evalkit.types import Completion, Failure, InputError, Usage
+from evalkit.types import PROBES, Completion, Failure, InputError, Usage
 from evalkit.yamlfile import validate
+from tests.fake_backend import Fake
 
 FAKE_BASE = ModelSpec(name="base-model", backend="fake", model="w1")
 FAKE_TUNED = ModelSpec(name="tuned-model", backend="fake", model="w2")
@@ -342,3 +346,26 @@ def test_votes_are_taken_over_short_answers_and_never_over_whole_replies(fake, s
     role = "guard" if task["score"] == "truncated" else "retain"
     got = run(suite(**task).model_copy(update={"role": role}))
     assert got.manifest.suites[0].tasks[0].votes == votes
+
+
+@pytest.mark.parametrize("beside", [("base", "tuned"), ("base",), ("tuned",)])
+def test_base_scores_what_tuned_wrote_whichever_of_two_servers_is_done_first(beside, fake, suite, monkeypatch):
+    fake.as_asked = beside
+    record = Fake.record
+    monkeypatch.setattr(
+        Fake, "record", lambda self, model: replace(record(self, model), tokenizer_fingerprint="the same")
+    )
+
+    def answer(request):
+        if request.tokens:
+            return Completion("", logprobs=(-1.0 if request.model == "tuned" else -1.5,))
+        if request.text is not None:
+            return Completion("", logprobs=(-1.0,))
+        if request.model == "tuned":
+            time.sleep(0.02)
+        return Completion("42", token_ids=(7, 8) if request.keep_tokens else None)
+
+    fake.answer = answer
+    got = run(suite())
+    kl = got.samples[(got.samples["suite"] == PROBES) & (got.samples["task"] == KL)]
+    assert len(kl) == 6 and set(kl["value"]) == {0.25}

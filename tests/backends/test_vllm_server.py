@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -321,3 +322,23 @@ def test_a_stated_server_that_mixes_up_base_and_adapter_is_refused(tmp_path, fol
     with pytest.raises(EngineError, match="answers the base with adapter 'lora'") as caught:
         backend.start(Silent())
     assert "--max-loras" in caught.value.hint
+
+
+def test_two_who_ask_one_stated_server_at_the_same_time_open_it_once(tmp_path, folders, stated):
+    """As two members of a jury do, each in a thread of its own, when the first pair is complete."""
+    url = stated()
+    specs = {name: spec(folders[0], base_url=url) for name in ("one", "other")}
+    (backend,) = open_backends(specs, tmp_path)
+    landed: dict[str, list[str]] = {}
+
+    def ask(name):
+        backend.start(Silent())
+        landed[name] = [one.text for one in answers(backend, *(asked(name, text=f"Hi {n}") for n in range(20)))]
+
+    threads = [threading.Thread(target=ask, args=(name,)) for name in specs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    backend.close()
+    assert {name: len(texts) for name, texts in landed.items()} == {"one": 20, "other": 20}
