@@ -180,7 +180,10 @@ def compare(
 @app.command(epilog=_EXIT_CODES)
 def gate(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a finished run.")],
-    policy: Policy = None,
+    policy: Annotated[
+        Path | None,
+        typer.Option("--policy", "-p", metavar="PATH", help="Default: the policy that the run was decided under."),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", "-o", metavar="DIR", help="Also write the six files of the new decision there."),

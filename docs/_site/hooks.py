@@ -14,7 +14,8 @@ _GENERATED: dict[str, Callable[[], str]] = {
     "yaml-files": yaml_files,
     "python": python_api,
 }
-_MARK = re.compile(r"<!-- generated: ([a-z-]+) -->")
+# With what stands there for a reader of the checkout.
+_MARK = re.compile(r"<!-- generated: ([a-z-]+) -->\n.*?\n<!-- until here -->", re.DOTALL)
 _OUTSIDE = re.compile(r"\[([^\]]+)\]\(((?:\.\./)+)([^)\s]+)\)")
 _FENCE = re.compile(r"(^```.*?^```)", re.DOTALL | re.MULTILINE)
 
