@@ -30,6 +30,7 @@ def with_sampling(record: ModelRecord, spec: ModelSpec) -> ModelRecord:
     """Who answered, with the sampling settings that its model file states."""
     return dataclasses.replace(
         record,
+        file=spec.file or "",
         sampling=complete_sampling(spec.sampling, type(spec.sampling)()),
         reasoning=spec.reasoning is not None,
         thinking_budget=spec.reasoning.budget if spec.reasoning else None,

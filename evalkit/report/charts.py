@@ -20,9 +20,10 @@ TUNED, HARM, GAIN, OPEN, BASE = "#0072b2", "#d55e00", "#009e73", "#e69f00", "#6b
 POINTS = 100.0
 """Percentage points to a difference of 1, where scores lie in [0, 1]."""
 
-_COLOURS = {"fail": HARM, "pass": GAIN, "inconclusive": OPEN, None: BASE}
-_TEXT_COLOURS = {"fail": "#b04a00", "pass": "#00704f", "inconclusive": "#805300", None: MUTED}
-_SHAPES = {"fail": "square", "pass": "circle", "inconclusive": "diamond", None: "circle"}
+COLOURS = {"fail": HARM, "pass": GAIN, "inconclusive": OPEN, None: BASE}
+# For words, and for what is thin: outlines and intervals in the colours of the marks would be too faint on paper.
+EDGES = {"fail": "#b04a00", "pass": "#00704f", "inconclusive": "#805300", None: MUTED}
+SHAPES = {"fail": "square", "pass": "circle", "inconclusive": "diamond", None: "circle"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ class Layout:
     stacked: bool = False
 
 
-WIDE = Layout(824, 32, 25, 318, (342, 572), 734, 824)
+WIDE = Layout(778, 32, 25, 310, (334, 534), 690, 778)
 NARROW = Layout(350, 64, 29, 14, (14, 340), 340, 350, stacked=True)
 
 
@@ -102,7 +103,7 @@ def forest(
     limit = chart.transform_filter("isValid(datum.limit)").mark_rule(
         color=MUTED, strokeWidth=1, strokeDash=[3, 2], aria=False
     )
-    zero = chart.mark_rule(color=RULE, strokeWidth=1, aria=False)
+    zero = chart.mark_rule(color=MUTED, strokeWidth=1, aria=False)
     drawn = chart.transform_filter("isValid(datum.low) && !datum.pooled")
     layers: list[Any] = [
         band.encode(
@@ -114,39 +115,46 @@ def forest(
         .mark_rule(color=RULE, aria=False)
         .encode(x=alt.value(0), x2=alt.value(layout.width), y=alt.Y("edge:Q", scale=None)),
         drawn.mark_rule(strokeWidth=2, aria=False).encode(
-            x=alt.X("low:Q", scale=across, axis=axis), x2="high:Q", y=y, color=alt.Color("colour:N", scale=None)
+            x=alt.X("low:Q", scale=across, axis=axis), x2="high:Q", y=y, color=alt.Color("text_colour:N", scale=None)
         ),
         *_diamonds(alt, data, across, axis),
         chart.transform_filter("!datum.pooled || !isValid(datum.low)")
-        .mark_point(filled=True, opacity=1, strokeWidth=1.5)
+        .mark_point(filled=True, opacity=1, strokeWidth=1, aria=False)
         .encode(
             x=x,
             y=y,
             shape=alt.Shape("shape:N", scale=None),
             size=alt.value(120),
-            color=alt.Color("colour:N", scale=None),
-            href="href:N",
-            description="title:N",
+            fill=alt.Fill("colour:N", scale=None),
+            stroke=alt.Stroke("text_colour:N", scale=None),
         ),
     ]
     layers += _texts(alt, chart, layout)
+    # The whole row is one target, with one title: a number and an interval open what the name opens.
+    layers.append(
+        chart.mark_rect(color=INK, fillOpacity=0, strokeWidth=0).encode(
+            x=alt.value(0), x2=alt.value(layout.width), y=alt.Y("edge:Q", scale=None), y2="end:Q", href="href:N",
+            description="title:N",
+        )
+    )  # fmt: skip
     return svg_text(finished(alt.layer(*layers), layout.width, height))
 
 
 def plane(
     gain: tuple[float, float | None, float | None],
     tax: tuple[float, float | None, float | None],
-    limits: tuple[float, float],
+    limits: tuple[float | None, float | None],
     verdict: str | None,
     title: str,
     *,
     level: float = 0.95,
     width: int = 240,
+    href: str | None = None,
 ) -> str:
     """The gain-tax plane as SVG: the pair with both intervals and the region of both at once, over what the policy allows.
 
-    gain, tax: value, low, high as fractions. limits: the least gain and the most tax. level: of the intervals, and of the
-    region.
+    gain, tax: value, low, high as fractions. limits: the least gain and the most tax that are allowed; None where
+    no gate says so. level: of the intervals, and of the region. href: where the point leads.
     """
     import altair as alt
 
@@ -169,44 +177,74 @@ def plane(
     y_scale = alt.Scale(domain=up, nice=False, zero=False)
     x = alt.X("gain:Q", scale=x_scale, axis=alt.Axis(title="gain (pp)", **style))
     y = alt.Y("tax:Q", scale=y_scale, axis=alt.Axis(title="tax (pp)", minExtent=36, **style))
-    least, most = limits[0] * 100, limits[1] * 100
-    region = [{"gain": least, "to": across[1], "tax": up[0], "top": most}]
+    least, most = (None if limit is None else limit * 100 for limit in limits)
     at = {"gain": gain[0] * 100, "tax": tax[0] * 100}
-    colour, shape = _COLOURS[verdict], _SHAPES[verdict]
-    allowed = [{"gain": across[1], "tax": up[0], "text": "allowed"}]
-    layers: list[Any] = [
-        chart_over(alt, region).mark_rect(color=BAND, aria=False).encode(x=x, x2="to:Q", y=y, y2="top:Q"),
-        chart_over(alt, [{"gain": least}]).mark_rule(color=MUTED, strokeDash=[3, 2], aria=False).encode(x=x),
-        chart_over(alt, [{"tax": most}]).mark_rule(color=MUTED, strokeDash=[3, 2], aria=False).encode(y=y),
-        chart_over(alt, allowed)
-        .mark_text(align="right", baseline="bottom", dx=-6, dy=-6, fontSize=13, color=MUTED, aria=False)
-        .encode(x=x, y=y, text="text:N"),
-    ]
+    colour, edge_colour, shape = COLOURS[verdict], EDGES[verdict], SHAPES[verdict]
+    layers = allowed_area(alt, (least, most), across, up, x, y, names=("gain", "tax"))
     if around:
         edge = [{"gain": x * 100, "tax": y * 100, "place": place} for place, (x, y) in enumerate(around)]
         layers.append(
             chart_over(alt, edge)
             .mark_line(
-                interpolate="linear-closed", stroke=colour, strokeWidth=1, fill=colour, fillOpacity=0.14, aria=False
+                interpolate="linear-closed",
+                stroke=edge_colour,
+                strokeWidth=1,
+                fill=colour,
+                fillOpacity=0.14,
+                aria=False,
             )
             .encode(x=x, y=y, order="place:Q")
         )
     if gain[1] is not None and gain[2] is not None:
         ends = [{**at, "gain": gain[1] * 100, "to": gain[2] * 100}]
         layers.append(
-            chart_over(alt, ends).mark_rule(strokeWidth=2, color=colour, aria=False).encode(x=x, x2="to:Q", y=y)
+            chart_over(alt, ends).mark_rule(strokeWidth=2, color=edge_colour, aria=False).encode(x=x, x2="to:Q", y=y)
         )
     if tax[1] is not None and tax[2] is not None:
         ends = [{**at, "tax": tax[1] * 100, "top": tax[2] * 100}]
         layers.append(
-            chart_over(alt, ends).mark_rule(strokeWidth=2, color=colour, aria=False).encode(x=x, y=y, y2="top:Q")
+            chart_over(alt, ends).mark_rule(strokeWidth=2, color=edge_colour, aria=False).encode(x=x, y=y, y2="top:Q")
         )
     layers.append(
-        chart_over(alt, [{**at, "title": one_line(title)}])
-        .mark_point(filled=True, opacity=1, size=120, color=colour, shape=shape)
-        .encode(x=x, y=y, description="title:N")
+        chart_over(alt, [{**at, "title": one_line(title), "href": href}])
+        .mark_point(filled=True, opacity=1, size=120, color=colour, shape=shape, stroke=edge_colour, strokeWidth=1)
+        .encode(x=x, y=y, description="title:N", href="href:N")
     )
     return svg_text(finished(alt.layer(*layers), width, width))
+
+
+def allowed_area(
+    alt: Any,
+    limits: tuple[float | None, float | None],
+    across: Sequence[float],
+    up: Sequence[float],
+    x: Any,
+    y: Any,
+    *,
+    names: tuple[str, str],
+) -> list[Any]:
+    """What a policy allows in the gain-tax plane: a band, its word, a dashed line for each limit; nothing without any.
+
+    limits: the least gain and the most tax, in the axes' unit. across, up: the domains. names: the fields of x and y.
+    """
+    (least, most), (gain, tax) = limits, names
+    if least is None and most is None:
+        return []
+    area = {
+        gain: across[0] if least is None else least, "to": across[1], tax: up[0], "top": up[1] if most is None else most,
+    }  # fmt: skip
+    word = [{gain: across[1], tax: up[0], "text": "allowed"}]
+    layers: list[Any] = [
+        chart_over(alt, [area]).mark_rect(color=BAND, aria=False).encode(x=x, x2="to:Q", y=y, y2="top:Q"),
+        chart_over(alt, word)
+        .mark_text(align="right", baseline="bottom", dx=-6, dy=-6, fontSize=13, color=MUTED, aria=False)
+        .encode(x=x, y=y, text="text:N"),
+    ]
+    for limit, name, along in ((least, gain, {"x": x}), (most, tax, {"y": y})):
+        if limit is not None:
+            rule = chart_over(alt, [{name: limit}]).mark_rule(color=MUTED, strokeDash=[3, 2], aria=False)
+            layers.append(rule.encode(**along))
+    return layers
 
 
 def joint_region(
@@ -246,9 +284,9 @@ def _placed(row: Row, place: int, domain: tuple[float, float], layout: Layout, s
         "high": within[1],
         "numbers": row.numbers,
         "word": row.word,
-        "colour": _COLOURS[row.verdict],
-        "text_colour": _TEXT_COLOURS[row.verdict],
-        "shape": "diamond" if row.pooled else _SHAPES[row.verdict],
+        "colour": COLOURS[row.verdict],
+        "text_colour": EDGES[row.verdict],
+        "shape": "diamond" if row.pooled else SHAPES[row.verdict],
         "title": one_line(row.title),
         "href": row.href,
         "zero": 0.0,
@@ -259,6 +297,7 @@ def _placed(row: Row, place: int, domain: tuple[float, float], layout: Layout, s
         "bottom": y + 12 if layout.stacked else top + layout.row,
         "y": y,
         "edge": top,
+        "end": top + layout.row,
         "first": top + (12 if layout.stacked else layout.row / 2),
         "second": top + (32 if layout.stacked else layout.row / 2),
         "marker": "▸" if row.decides else "",
@@ -279,16 +318,11 @@ def _diamonds(alt: Any, data: list[dict[str, Any]], scale: Any, axis: Any) -> li
         if not at["pooled"] or at["low"] is None or at["high"] is None:
             continue
         corners = [(at["low"], 0), (at["value"], 7), (at["high"], 0)]
-        shape = [{"x": x, "top": at["y"] - half, "bottom": at["y"] + half, "title": at["title"]} for x, half in corners]
+        shape = [{"x": x, "top": at["y"] - half, "bottom": at["y"] + half} for x, half in corners]
         drawn.append(
             chart_over(alt, shape)
-            .mark_area(color=at["colour"], opacity=1, line=False)
-            .encode(
-                x=alt.X("x:Q", scale=scale, axis=axis),
-                y=alt.Y("top:Q", scale=None, stack=None),
-                y2="bottom:Q",
-                description="title:N",
-            )
+            .mark_area(color=at["colour"], opacity=1, line=False, aria=False)
+            .encode(x=alt.X("x:Q", scale=scale, axis=axis), y=alt.Y("top:Q", scale=None, stack=None), y2="bottom:Q")
         )
     return drawn
 
@@ -299,16 +333,15 @@ def _texts(alt: Any, chart: Any, layout: Layout) -> list[Any]:
     strong, plain = chart.transform_filter("datum.weight == 'bold'"), chart.transform_filter("datum.weight != 'bold'")
 
     def column(source: Any, field: str, x: int, y: Any, **style: object) -> Any:
-        mark = source.mark_text(baseline="middle", fontSize=13, aria=field == "name", **style)
+        mark = source.mark_text(baseline="middle", fontSize=13, aria=False, **style)
         return mark.encode(x=alt.value(x), y=y, text=f"{field}:N")
 
-    links = {"href": "href:N", "description": "title:N"}
     name = {"align": "left", "color": INK}
     word = chart.mark_text(align="right", baseline="middle", fontSize=13, aria=False)
     return [
         column(chart, "marker", 0, first, align="left", color=INK),
-        column(plain, "name", 14, first, **name).encode(**links),
-        column(strong, "name", 14, first, fontWeight="bold", **name).encode(**links),
+        column(plain, "name", 14, first, **name),
+        column(strong, "name", 14, first, fontWeight="bold", **name),
         column(chart, "values", layout.values, second, align="left" if layout.stacked else "right", color=MUTED),
         column(chart, "numbers", layout.numbers, second, align="right", color=INK),
         word.encode(

@@ -34,9 +34,17 @@ NARROW = Frame(302, 240, 96, 4)
 
 
 def budget_curves(
-    budgets: Sequence[int], base: Sequence[float], tuned: Sequence[float], metric: str, frame: Frame
+    budgets: Sequence[int],
+    base: Sequence[float],
+    tuned: Sequence[float],
+    metric: str,
+    frame: Frame,
+    href: str | None = None,
 ) -> str:
-    """Both models' mean score had every answer been cut off after so many tokens. Scores are fractions."""
+    """Both models' mean score had every answer been cut off after so many tokens. Scores are fractions.
+
+    href: where the points lead.
+    """
     import altair as alt
 
     most = min(100.0, max(1.0, 100 * max(*base, *tuned)) * 1.08)
@@ -46,7 +54,12 @@ def budget_curves(
     for name, values, end in (("base", base, ends[0]), ("tuned", tuned, ends[1])):
         style = _STYLES[name]
         points = [
-            {"budget": budget, "score": 100 * value, "title": f"{name}: {percent(value)} within {count(budget)} tokens"}
+            {
+                "budget": budget,
+                "score": 100 * value,
+                "title": f"{name}: {percent(value)} within {count(budget)} tokens",
+                "href": href,
+            }
             for budget, value in zip(budgets, values, strict=True)
         ]
         label = [{"budget": budgets[-1], "score": end, "text": f"{name} {percent(values[-1])}"}]
@@ -56,7 +69,7 @@ def budget_curves(
             .encode(x=x, y=y),
             chart_over(alt, points)
             .mark_point(filled=True, opacity=1, size=32, color=style["color"], shape=style["shape"])
-            .encode(x=x, y=y, description="title:N"),
+            .encode(x=x, y=y, description="title:N", href="href:N"),
             chart_over(alt, label)
             .mark_text(align="left", baseline="middle", dx=10, fontSize=13, color=style["color"], aria=False)
             .encode(x=x, y=y, text="text:N"),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from evalkit.report.charts import MUTED, RULE, TUNED
+from evalkit.report.charts import COLOURS, EDGES, MUTED, RULE, TUNED
 from evalkit.report.index_rows import anchor, judge_name, moment
 from evalkit.report.numbers import count, difference, rate
 from evalkit.report.svg import chart_over, finished, svg_text
@@ -23,7 +23,6 @@ MOST_TRENDS = 4
 
 WIDTH, HEIGHT = 284, 152
 _DAY_MS = 86_400_000.0
-_COLOURS = {"pass": "#009e73", "fail": "#d55e00", "inconclusive": "#e69f00", None: "#6b737c"}
 _SHAPES = {"pass": "circle", "fail": "square", "inconclusive": "diamond", None: "triangle-up"}
 
 
@@ -141,8 +140,8 @@ def trend_chart(dots: tuple[Dot, ...], axis: str, rule: float) -> str:
     rows = [
         {
             "x": dot.x, "value": dot.value, "low": dot.low, "high": dot.high, "line": dot.line, "title": dot.title,
-            "href": dot.href, "colour": _COLOURS[dot.verdict] if dot.comparable else MUTED, "shape": _SHAPES[dot.verdict],
-            "filled": dot.comparable,
+            "href": dot.href, "colour": COLOURS[dot.verdict] if dot.comparable else MUTED, "shape": _SHAPES[dot.verdict],
+            "filled": dot.comparable, "edge": EDGES[dot.verdict] if dot.comparable else MUTED,
         }
         for dot in dots
     ]  # fmt: skip
@@ -154,14 +153,17 @@ def trend_chart(dots: tuple[Dot, ...], axis: str, rule: float) -> str:
     }  # fmt: skip
     size = 90 if len(dots) <= 60 else 40
     layers: list[Any] = [
-        chart_over(alt, [{"value": rule}]).mark_rule(color=RULE, aria=False).encode(y=y),
+        chart_over(alt, [{"value": rule}]).mark_rule(color=MUTED, aria=False).encode(y=y),
         data.transform_filter("datum.line != ''")
         .mark_line(color=TUNED, strokeWidth=1.5, aria=False)
         .encode(x=across, y=y, detail="line:N"),
         data.transform_filter("isValid(datum.low)")
-        .mark_rule(strokeWidth=1.5, opacity=0.55, aria=False)
+        .mark_rule(strokeWidth=1.5, opacity=0.8, aria=False)
         .encode(
-            x=across, y=alt.Y("low:Q", scale=alt.Scale(domain=up, nice=False, zero=False)), y2="high:Q", color=colour
+            x=across,
+            y=alt.Y("low:Q", scale=alt.Scale(domain=up, nice=False, zero=False)),
+            y2="high:Q",
+            color=alt.Color("edge:N", scale=None),
         ),
         data.transform_filter("datum.filled").mark_point(filled=True, opacity=1, size=size).encode(**marks),
         data.transform_filter("!datum.filled")

@@ -41,7 +41,7 @@ def model_facts(manifest: Manifest) -> list[Fact]:
 def commands(manifest: Manifest) -> dict[str, dict[str, str]]:
     """How each arm is asked one suite again: arm -> suite -> an `evalkit run` line that lacks only the item's id.
 
-    The files and suites are those the comparison named on its command line. Empty for imported answers.
+    The files are those that the models were read from, the suites those that the command line named. Empty for imported answers.
     """
     if manifest.base.backend == IMPORTED:
         return {}
@@ -50,8 +50,7 @@ def commands(manifest: Manifest) -> dict[str, dict[str, str]]:
     except ValueError:
         said = []
     named = [_value(said, place) for place, word in enumerate(said) if word.split("=")[0] in ("--suite", "-s")]
-    files = [word for word in said if word.endswith((".yaml", ".yml")) and word not in named and "=" not in word][:2]
-    arms = dict(zip(("base", "tuned"), files if len(files) == 2 else ("BASE.yaml", "TUNED.yaml"), strict=True))
+    arms = {"base": manifest.base.file or "BASE.yaml", "tuned": manifest.tuned.file or "TUNED.yaml"}
 
     def flags(suite: str) -> list[str]:
         own = [name for name in named if name == suite or Path(name).stem == suite] or named

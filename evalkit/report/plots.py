@@ -21,12 +21,16 @@ _DIRECTIONS: dict[Role, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A role's part of the forest plot, or what of it has a unit of its own, drawn for a wide and for a narrow screen."""
+    """A role's part of the forest plot, or what of it has a unit of its own, drawn for a wide and for a narrow screen.
+
+    own_scale: its axis is not that of the other groups.
+    """
 
     role: Role
     heading: str
     wide: str
     narrow: str
+    own_scale: bool = False
 
 
 def forest_groups(comparison: Comparison, decision: Decision) -> list[Group]:
@@ -38,11 +42,12 @@ def forest_groups(comparison: Comparison, decision: Decision) -> list[Group]:
             rows[role] = found
     domains = _domains(rows)
     groups: list[Group] = []
+    apart = len(set(domains.values())) > 1
     last = {_DIRECTIONS[role]: role for role in rows}  # a direction is said once, under the last group it holds for
     for role, found in rows.items():
-        direction = _DIRECTIONS[role] if last[_DIRECTIONS[role]] == role else ""
+        direction = _DIRECTIONS[role] if apart or last[_DIRECTIONS[role]] == role else ""
         wide, narrow = (forest(found, domains[role], layout, direction) for layout in (WIDE, NARROW))
-        groups.append(Group(role, ROLES[role], wide, narrow))
+        groups.append(Group(role, ROLES[role], wide, narrow, own_scale=apart))
     units: dict[str, Role] = {suite.unit: suite.role for suite in [*comparison.suites, *comparison.pools] if suite.unit}
     return groups + [_own_unit(unit, role, comparison, decision) for unit, role in units.items()]
 
@@ -65,24 +70,25 @@ def _own_unit(unit: str, role: Role, comparison: Comparison, decision: Decision)
     direction = f"\u2190 lower\u2003tuned \u2212 base ({unit})\u2003higher \u2192"
     domain = span(found, 1.0)
     wide, narrow = (forest(found, domain, layout, direction, 1.0) for layout in (WIDE, NARROW))
-    return Group(role, f"{ROLES[role]}, in {unit}", wide, narrow)
+    return Group(role, f"{ROLES[role]}, in {unit}", wide, narrow, own_scale=True)
 
 
 def gain_tax_plane(comparison: Comparison, decision: Decision) -> str | None:
     """The gain-tax plane over base, or None where one of the two does not apply, or is held against the incumbent."""
     gain, tax = comparison.gain, comparison.tax
-    allowed = tax_gates(decision)
-    targets = [gate for gate in decision.gates if gate.kind == "target"]
+    allowed = [gate for gate in tax_gates(decision) if gate.required]
+    targets = [gate for gate in decision.gates if gate.kind == "target" and gate.required]
     elsewhere = [gate for gate in decision.gates if gate.kind in ("tax", "target") and gate.against != "base"]
     if gain is None or tax is None or elsewhere:
         return None
-    most = allowed[0].threshold if allowed else 0.0
-    least = max((gate.threshold for gate in targets), default=0.0)
-    title = (
-        f"gain {difference(gain)}, tax {difference(tax)}; the ellipse holds both at once, {100 * comparison.level:g} %"
-    )
+    most = allowed[0].threshold if allowed else None
+    # Of several target suites each has to gain by itself; no gate is on what they gain together.
+    least = targets[0].threshold if len(targets) == 1 else None
+    title = f"gain {difference(gain)}, n = {count(gain.n)}; tax {difference(tax)}, n = {count(tax.n)}; the ellipse is their joint {100 * comparison.level:g} % region"
     ends = [(one.value, one.low, one.high) for one in (gain, tax)]
-    return plane(ends[0], ends[1], (least, most), combined([*allowed, *targets]), title, level=comparison.level)
+    return plane(
+        ends[0], ends[1], (least, most), combined([*allowed, *targets]), title, level=comparison.level, href="#suites"
+    )
 
 
 def _rows(role: Role, unit: str | None, comparison: Comparison, decision: Decision) -> list[Row]:

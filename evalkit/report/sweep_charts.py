@@ -7,15 +7,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from evalkit.report.charts import BAND, BASE, GAIN, HARM, INK, MUTED, OPEN, RULE, TUNED
+from evalkit.report.charts import COLOURS, EDGES, INK, MUTED, RULE, SHAPES, TUNED, allowed_area
 from evalkit.report.svg import chart_over, finished, svg_text
 from evalkit.report.text import one_line, shortened
 
 Triple = tuple[float, float | None, float | None]
 """Value, low and high, in percentage points or in the unit of an axis."""
 
-_COLOURS = {"fail": HARM, "pass": GAIN, "inconclusive": OPEN, None: BASE}
-_SHAPES = {"fail": "square", "pass": "circle", "inconclusive": "diamond", None: "circle"}
 _GLYPH_PX, _LINE_PX = 7.0, 16.0
 
 
@@ -35,12 +33,13 @@ class Spot:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One candidate on a curve."""
+    """One candidate on a curve. href: where its point leads."""
 
     step: int
     value: Triple
     verdict: str | None
     title: str
+    href: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,25 +67,7 @@ def candidates_plane(spots: Sequence[Spot], limits: tuple[float | None, float | 
     up = _reach([end for spot in spots for end in spot.tax] + [most])
     x = alt.X("x:Q", scale=alt.Scale(domain=across, nice=False, zero=False), axis=_axis(alt, "gain (pp)", across))
     y = alt.Y("y:Q", scale=alt.Scale(domain=up, nice=False, zero=False), axis=_axis(alt, "tax (pp)", up, minExtent=36))
-    layers: list[Any] = []
-    if least is not None or most is not None:
-        allowed = {
-            "x": across[0] if least is None else least,
-            "to": across[1],
-            "y": up[0],
-            "top": up[1] if most is None else most,
-        }
-        word = [{"x": across[1], "y": up[0], "text": "allowed"}]
-        layers += [
-            chart_over(alt, [allowed]).mark_rect(color=BAND, aria=False).encode(x=x, x2="to:Q", y=y, y2="top:Q"),
-            chart_over(alt, word)
-            .mark_text(align="right", baseline="bottom", dx=-6, dy=-6, fontSize=13, color=MUTED, aria=False)
-            .encode(x=x, y=y, text="text:N"),
-        ]
-    for value, encoding in ((least, "x"), (most, "y")):
-        if value is not None:
-            rule = chart_over(alt, [{encoding: value}]).mark_rule(color=MUTED, strokeDash=[3, 2], aria=False)
-            layers.append(rule.encode(**{encoding: x if encoding == "x" else y}))
+    layers = allowed_area(alt, limits, across, up, x, y, names=("x", "y"))
     layers += _regions(alt, spots, x, y)
     front = sorted(({"x": s.gain[0], "y": s.tax[0]} for s in spots if s.on_front), key=lambda at: (at["x"], at["y"]))
     if len(front) > 1:
@@ -97,8 +78,8 @@ def candidates_plane(spots: Sequence[Spot], limits: tuple[float | None, float | 
         layers.append(
             chart_over(alt, at)
             .mark_point(
-                filled=True, opacity=1, size=220 if spot.best else 110, color=_COLOURS[spot.verdict],
-                shape=_SHAPES[spot.verdict], stroke=INK if spot.on_front else None, strokeWidth=1.5,
+                filled=True, opacity=1, size=220 if spot.best else 110, color=COLOURS[spot.verdict],
+                shape=SHAPES[spot.verdict], stroke=INK if spot.on_front else EDGES[spot.verdict], strokeWidth=1.5,
             )
             .encode(x=x, y=y, description="title:N", href="href:N")
         )  # fmt: skip
@@ -140,7 +121,7 @@ def step_curve(
         "y:Q", scale=alt.Scale(domain=up, nice=False, zero=False, clamp=True),
         axis=_axis(alt, title, up, minExtent=40, ticks=4),
     )  # fmt: skip
-    layers: list[Any] = [chart_over(alt, [{"y": 0.0}]).mark_rule(color=RULE, aria=False).encode(y=y)]
+    layers: list[Any] = [chart_over(alt, [{"y": 0.0}]).mark_rule(color=MUTED, aria=False).encode(y=y)]
     if limit is not None:
         dashed = chart_over(alt, [{"y": limit}]).mark_rule(color=MUTED, strokeDash=[3, 2], aria=False)
         layers.append(dashed.encode(y=y))
@@ -155,11 +136,12 @@ def step_curve(
             layers.append(
                 chart_over(alt, ends).mark_rule(color=TUNED, strokeWidth=1.5, aria=False).encode(x=x, y=y, y2="to:Q")
             )
-        at = [{"x": one.step, "y": value, "title": one_line(one.title)}]
+        at = [{"x": one.step, "y": value, "title": one_line(one.title), "href": one.href or None}]
         point = chart_over(alt, at).mark_point(
-            filled=True, opacity=1, size=90, color=_COLOURS[one.verdict], shape=_SHAPES[one.verdict]
-        )
-        layers.append(point.encode(x=x, y=y, description="title:N"))
+            filled=True, opacity=1, size=90, color=COLOURS[one.verdict], shape=SHAPES[one.verdict],
+            stroke=EDGES[one.verdict], strokeWidth=1,
+        )  # fmt: skip
+        layers.append(point.encode(x=x, y=y, description="title:N", href="href:N"))
     return svg_text(finished(alt.layer(*layers), size.width, size.height))
 
 
@@ -173,21 +155,21 @@ def _regions(alt: Any, spots: Sequence[Spot], x: Any, y: Any) -> Iterator[Any]:
     """Each region as a rectangle: filled on the front, dashed elsewhere; a lone interval as a line."""
     for spot in sorted(spots, key=lambda spot: spot.on_front):
         (gain, left, right), (tax, bottom, top) = spot.gain, spot.tax
-        colour = _COLOURS[spot.verdict]
+        colour, edge = COLOURS[spot.verdict], EDGES[spot.verdict]
         if left is not None and right is not None and bottom is not None and top is not None:
             area = [{"x": left, "to": right, "y": bottom, "top": top}]
             look: dict[str, Any] = {"fillOpacity": 0.08} if spot.on_front else {"fillOpacity": 0, "strokeDash": [2, 3]}
             mark = chart_over(alt, area).mark_rect(
-                fill=colour, stroke=colour, strokeOpacity=0.7, strokeWidth=1, aria=False, **look
+                fill=colour, stroke=edge, strokeOpacity=0.8, strokeWidth=1, aria=False, **look
             )
             yield mark.encode(x=x, x2="to:Q", y=y, y2="top:Q")
             continue
         if left is not None and right is not None:
             ends = [{"x": left, "to": right, "y": tax}]
-            yield chart_over(alt, ends).mark_rule(color=colour, aria=False).encode(x=x, x2="to:Q", y=y)
+            yield chart_over(alt, ends).mark_rule(color=edge, aria=False).encode(x=x, x2="to:Q", y=y)
         if bottom is not None and top is not None:
             ends = [{"x": gain, "y": bottom, "top": top}]
-            yield chart_over(alt, ends).mark_rule(color=colour, aria=False).encode(x=x, y=y, y2="top:Q")
+            yield chart_over(alt, ends).mark_rule(color=edge, aria=False).encode(x=x, y=y, y2="top:Q")
 
 
 def _labels(

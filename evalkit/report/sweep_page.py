@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -71,8 +71,8 @@ def render_sweep(sweep: Sweep) -> str:
         judged=any(line.judges for line in lines),
         compared=any(line.against for line in lines),
         figures=_figures(sweep, lines),
-        curves=_curves(sweep),
-        suites=_suite_curves(sweep),
+        curves=_curves(sweep, {line.candidate.name: f"#{line.anchor}" for line in lines}),
+        suites=_suite_curves(sweep, {line.candidate.name: f"#{line.anchor}" for line in lines}),
     )
 
 
@@ -103,8 +103,9 @@ def _limits(sweep: Sweep) -> tuple[float | None, float | None]:
     decided = next((one.decision for one in sweep.candidates if one.decision is not None), None)
     gates = decided.gates if decided is not None else ()
     least = [gate.threshold for gate in gates if gate.kind == "target" and gate.required]
-    most = [gate.threshold for gate in gates if gate.kind == "tax"]
-    return 100 * max(least) if least else None, 100 * most[0] if most else None
+    most = [gate.threshold for gate in gates if gate.kind == "tax" and gate.required]
+    # Of several target suites each has to gain by itself; no gate is on what they gain together.
+    return 100 * least[0] if len(least) == 1 else None, 100 * most[0] if most else None
 
 
 def _figures(sweep: Sweep, lines: Sequence[Line]) -> list[Chart]:
@@ -176,11 +177,11 @@ def _stepped(sweep: Sweep) -> list[Candidate]:
     return known if len({one.step for one in known}) > 1 else []
 
 
-def _curves(sweep: Sweep) -> list[Chart]:
+def _curves(sweep: Sweep, links: Mapping[str, str]) -> list[Chart]:
     charts: list[Chart] = []
     for axis, limit in zip(("gain", "tax"), _limits(sweep), strict=True):
         steps = [
-            Step(one.step or 0, _points(getattr(one, axis)), sweep_words.verdict_of(one), f"{one.name}: {sweep_words.numbers(one)}")
+            Step(one.step or 0, _points(getattr(one, axis)), sweep_words.verdict_of(one), f"{one.name}: {sweep_words.numbers(one)}", links[one.name])
             for one in _stepped(sweep)
             if _known(getattr(one, axis))
         ]  # fmt: skip
@@ -189,7 +190,7 @@ def _curves(sweep: Sweep) -> list[Chart]:
     return charts
 
 
-def _suite_curves(sweep: Sweep) -> list[tuple[str, list[Chart]]]:
+def _suite_curves(sweep: Sweep, links: Mapping[str, str]) -> list[tuple[str, list[Chart]]]:
     """Small multiples: tuned - base of each suite over steps, by role; suites of a role share their scale."""
     by_suite: dict[tuple[str, str | None, str], list[tuple[Candidate, SuiteResult]]] = {}
     for one in _stepped(sweep):
@@ -204,7 +205,7 @@ def _suite_curves(sweep: Sweep) -> list[tuple[str, list[Chart]]]:
         scale = 1.0 if unit else 100.0
         domain = reach_of([end for _, suite in alike for end in _points(suite.delta, scale)])
         steps = [
-            Step(one.step or 0, _points(suite.delta, scale), None, f"{one.name}: {difference(suite.delta, suite.unit)}, n = {count(suite.n)}")
+            Step(one.step or 0, _points(suite.delta, scale), None, f"{one.name}: {difference(suite.delta, suite.unit)}, n = {count(suite.n)}", links[one.name])
             for one, suite in found
         ]  # fmt: skip
         title = unit or "change (pp)"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from evalkit.report.curves import NARROW, WIDE, budget_curves
 from evalkit.report.numbers import NOTHING, count, counted_difference, difference, percent
 from evalkit.report.text import shortened
+from evalkit.report.view import samples_link
 from evalkit.types import Comparison, Measure, SuiteAtTestTime
 
 
@@ -42,7 +43,12 @@ def _view(suite: SuiteAtTestTime) -> View:
     many = f"{count(suite.samples)} samples each" if suite.samples > 1 else "one sample each"
     metric = shortened(suite.metric, 24)
     wide, narrow = (
-        (budget_curves(suite.budgets, suite.base_curve, suite.tuned_curve, metric, frame) for frame in (WIDE, NARROW))
+        (
+            budget_curves(
+                suite.budgets, suite.base_curve, suite.tuned_curve, metric, frame, samples_link(suite=suite.name)
+            )
+            for frame in (WIDE, NARROW)
+        )
         if suite.budgets
         else (None, None)
     )

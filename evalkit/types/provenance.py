@@ -16,7 +16,7 @@ class ModelRecord:
     """Which model really answered. Fingerprints are content hashes: a retrained checkpoint is another model.
 
     reasoning: its file states the markers of a trace. thinking_budget: tokens for a trace, as its own file states them.
-    architecture: the checkpoint's `model_type` ("llama"); None behind an API.
+    architecture: the checkpoint's `model_type` ("llama"); None behind an API. file: the model file, as it was named.
     """
 
     name: str
@@ -39,6 +39,7 @@ class ModelRecord:
     thinking_budget: int | None = None
     notes: tuple[str, ...] = ()
     architecture: str | None = None
+    file: str = ""
 
 
 @dataclass(frozen=True, slots=True)

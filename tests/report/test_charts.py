@@ -1,7 +1,10 @@
 import random
+import xml.etree.ElementTree as ET
 
 import pytest
 
+from evalkit.catalog import builtin_folder
+from evalkit.report import charts
 from evalkit.report.charts import NARROW, WIDE, Row, forest, plane, span
 
 ODD = ["العربية", "日本語", "👩\u200d👩\u200d👧", "e\u0301", "a" * 300, "\ufffe", "\uffff", "\U0010ffff", "\t", "\n", "\u200b",
@@ -60,3 +63,31 @@ def test_a_point_beyond_the_scale_stays_at_its_edge():
 def test_the_plane_draws_a_pair_without_intervals():
     chart = plane((0.3, None, None), (0.01, None, None), (0.0, 0.02), "pass", "gain and tax")
     assert "<title>gain and tax</title>" in chart and "allowed" in chart
+
+
+def test_a_limit_that_no_gate_states_is_not_drawn():
+    ends = ((0.3, 0.2, 0.4), (0.01, -0.01, 0.03))
+    without = plane(*ends, (None, None), None, "gain and tax")
+    assert "allowed" not in without and "stroke-dasharray" not in without
+    tax_alone = plane(*ends, (None, 0.02), "pass", "gain and tax")
+    assert "allowed" in tax_alone and tax_alone.count("stroke-dasharray") == 1
+
+
+@pytest.mark.parametrize("layout", [WIDE, NARROW], ids=["wide", "narrow"])
+def test_a_row_is_one_link_with_one_title_as_wide_as_the_plot(layout):
+    chart = forest([row(), row("mmlu", pooled=True)], span([row()]), layout, "change")
+    assert chart.count("<a ") == 2 and chart.count("<title>mmlu n = 1319</title>") == 1
+    root = ET.fromstring(chart)
+    hits = [path for path in root.iter("{http://www.w3.org/2000/svg}path") if path.get("fill-opacity") == "0"]
+    assert [path.get("d") for path in hits] == [
+        f"M0,{top}h{layout.width}v{layout.row}h-{layout.width}Z" for top in (0, layout.row)
+    ]
+
+
+def test_every_colour_of_a_chart_has_its_twin_on_dark_paper():
+    style = (builtin_folder("reports") / "report.css").read_text(encoding="utf-8")
+    named = [charts.INK, charts.MUTED, charts.TUNED, *charts.COLOURS.values(), *charts.EDGES.values()]
+    for colour in named:
+        for attribute in ("fill", "stroke"):
+            assert f'.chart [{attribute}="{colour}"]' in style, (attribute, colour)
+    assert f'[stroke="{charts.RULE}"]' in style and f'[fill="{charts.BAND}"]' in style

@@ -8,8 +8,12 @@ from evalkit.report.plots import forest_groups, gain_tax_plane
 from evalkit.report.view import suite_views, tally
 
 
-def command(run, text):
-    return commands(replace(run.manifest, command=text))
+def command(run, text, base="models/base.yaml", tuned="my tuned.yaml"):
+    manifest = run.manifest
+    named = replace(
+        manifest, command=text, base=replace(manifest.base, file=base), tuned=replace(manifest.tuned, file=tuned)
+    )
+    return commands(named)
 
 
 def test_an_item_is_asked_again_with_the_files_the_comparison_named(run):
@@ -21,17 +25,18 @@ def test_an_item_is_asked_again_with_the_files_the_comparison_named(run):
 
 
 def test_without_named_suites_the_models_own_defaults_are_asked(run):
-    assert command(run, "evalkit compare base.yaml tuned.yaml")["base"]["gsm8k"] == "evalkit run base.yaml"
+    assert command(run, "evalkit compare base.yaml tuned.yaml")["base"]["gsm8k"] == "evalkit run models/base.yaml"
 
 
-def test_a_policy_file_is_not_taken_for_a_model(run):
-    again = command(run, "evalkit compare base.yaml tuned.yaml --policy=strict.yaml --suite=gsm8k")
-    assert again["tuned"]["gsm8k"] == "evalkit run tuned.yaml --suite gsm8k"
+@pytest.mark.parametrize("before", ["--policy p.yaml", "--incumbent i.yaml", "--policy=p.yaml"])
+def test_another_file_of_the_command_is_not_taken_for_a_model(run, before):
+    again = command(run, f"evalkit compare {before} models/base.yaml 'my tuned.yaml' --suite=gsm8k")
+    assert again["base"]["gsm8k"] == "evalkit run models/base.yaml --suite gsm8k"
 
 
 @pytest.mark.parametrize("text", ["", "evalkit.compare(...)", "evalkit compare 'unclosed"])
-def test_an_unknown_command_leaves_a_blank_to_fill(run, text):
-    assert command(run, text)["base"]["gsm8k"] == "evalkit run BASE.yaml"
+def test_a_model_without_a_file_leaves_a_blank_to_fill(run, text):
+    assert command(run, text, base="")["base"]["gsm8k"] == "evalkit run BASE.yaml"
 
 
 def test_a_guards_rise_is_the_harm(run):
