@@ -27,6 +27,7 @@ from evalkit.statistics import (
     macro_average,
     pooled,
     retention,
+    rise_of_rate,
     widened_difference,
     widened_rate,
     worst_of,
@@ -321,6 +322,13 @@ def _difference(scores: PairedScores, level: float, share: float = 1.0, tasks: n
     )
 
 
+def _rise(scores: PairedScores, level: float) -> Estimate:
+    """Of a guard: what hardly ever happens has limits all the same."""
+    if not scores.bounded:
+        return _difference(scores, level)
+    return rise_of_rate(scores.base, scores.tuned, scores.groups, level=level, binary=scores.binary)
+
+
 def _macro(
     parts: Sequence[PairedScores], joined: PairedScores, level: float, share: float, names: Sequence[str]
 ) -> Estimate:
@@ -342,9 +350,9 @@ def _suite(
 
     def difference(parts: Sequence[PairedScores], share: float = 1.0) -> Estimate:
         joined = join(parts, [record.name] * len(parts))
-        if record.aggregate == "macro":
+        if record.aggregate == "macro" and len(parts) > 1:
             return _macro(parts, joined, level, share, list(scores))
-        return _difference(joined, level, share)
+        return _rise(joined, level) if record.role == "guard" else _difference(joined, level, share)
 
     parts = list(scores.values())
     joined = join(parts, [record.name] * len(parts))
@@ -437,11 +445,13 @@ def _pool(
     roles: set[Role] = {records[member].role for member in members}
     if len(roles) > 1:
         raise InputError(f"policy: pools.{name}: its suites have different roles: {', '.join(sorted(roles))}")
+    role = roles.pop()
     parts = {(member, task.name): paired[member, task.name] for member in members for task in scored(records[member])}
     names = [suite for suite, _ in parts]
 
     def difference(left: Sequence[PairedScores], share: float = 1.0) -> Estimate:
-        return _difference(join(left, names), level, share)
+        joined = join(left, names)
+        return _rise(joined, level) if role == "guard" else _difference(joined, level, share)
 
     joined = join(list(parts.values()), names)
     metrics = [task.metric for member in members for task in scored(records[member])]
@@ -450,8 +460,9 @@ def _pool(
             f"policy: pools.{name}: its suites are counted in different units: {', '.join(sorted(set(metrics)))}"
         )
     whole = _task(name, _metric(metrics), joined, level)
+    delta = difference(list(parts.values()))
     fields = {slot: getattr(whole, slot) for slot in TaskResult.__slots__}
-    role = roles.pop()
+    fields |= {"delta": delta, "cautions": delta.cautions}
     lost, without_format = ({}, None) if role == "guard" else form_losses(list(parts.values()), difference)
     first = records[members[0]]  # a pool's members state the same limits: `inputs.check_policy`
     return SuiteResult(

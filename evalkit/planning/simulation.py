@@ -18,6 +18,7 @@ from evalkit.statistics import (
     kept_share_interval,
     macro_average,
     pooled,
+    rise_of_rate,
     tango_interval,
     widened_difference,
     widened_rate,
@@ -150,12 +151,20 @@ def _kept_share(kept: int, regressed: int, fixed: int, n: int, share: float, lev
 
 
 def difference(
-    parts: Sequence[Scores], level: float, *, binary: bool, bounded: bool, share: float = 1.0, macro: bool = False
+    parts: Sequence[Scores],
+    level: float,
+    *,
+    binary: bool,
+    bounded: bool,
+    share: float = 1.0,
+    macro: bool = False,
+    guard: bool = False,
 ) -> Estimate:
     """The paired difference over all these items, tuned - share * base, by the method that a run would use.
 
-    macro: the mean over parts, each counting the same; else all items are alike.
+    macro: the mean over parts, each counting the same; else all items are alike. guard: scores are of what hardly ever happens.
     """
+    macro = macro and len(parts) > 1
     if macro and not clusters_span([one.groups for one in parts]):
         alone = [difference([one], level, binary=binary, bounded=bounded, share=share) for one in parts]
         return macro_average(alone, level=level)
@@ -166,6 +175,8 @@ def difference(
         if share == 1:
             return _tango(regressed, fixed, base.size, level)
         return _kept_share(int((base * tuned > 0).sum()), regressed, fixed, base.size, share, level)
+    if guard and bounded and not macro:
+        return rise_of_rate(base, tuned, groups, level=level, binary=binary)
     tasks = np.repeat(np.arange(len(parts)), [one.base.size for one in parts]) if macro else None
     return widened_difference(
         base, tuned, groups, level=level, binary=binary, bounded=bounded, share=share, tasks=tasks
@@ -190,8 +201,15 @@ def _result(suite: PlannedSuite, parts: Sequence[Scores], level: float, relative
     record = suite.record
 
     def whole(share: float = 1.0) -> Estimate:
-        macro = record.aggregate == "macro"
-        return difference(parts, level, binary=suite.binary, bounded=suite.bounded, share=share, macro=macro)
+        return difference(
+            parts,
+            level,
+            binary=suite.binary,
+            bounded=suite.bounded,
+            share=share,
+            macro=record.aggregate == "macro",
+            guard=record.role == "guard",
+        )
 
     tuned = np.concatenate([one.tuned for one in parts])
     return SuiteResult(
@@ -223,7 +241,8 @@ def _pool(
 ) -> SuiteResult:
     binary = all(one.binary for one in suites)
     first = _result(suites[0], parts[: len(suites[0].tasks)], level, relative)
-    delta = difference(_apart(parts, suites), level, binary=binary, bounded=suites[0].bounded)
+    guard = suites[0].record.role == "guard"
+    delta = difference(_apart(parts, suites), level, binary=binary, bounded=suites[0].bounded, guard=guard)
     rate = _own_rate(_apart(parts, suites), level) if first.rate is not None else None
     kept = None
     if relative is not None and _may_lose_a_share(suites[0]):

@@ -30,6 +30,7 @@ from evalkit.statistics.pooling import macro_average, pooled
 from evalkit.statistics.prediction_powered import ppi_mean, ppi_mean_drawn
 from evalkit.statistics.rates import clopper_pearson, mcnemar_exact, p_of_no_difference
 from evalkit.statistics.ratios import linearised_ratio, ratio_difference, ratio_of_totals
+from evalkit.statistics.rise import rise_of_rate
 from evalkit.statistics.sequential import conditional_power, crossing_probability, repeated_level, spending_bounds
 from evalkit.statistics.simultaneous_candidates import pairwise_contributions, simultaneous_level
 from evalkit.statistics.tango import tango_interval
@@ -91,6 +92,7 @@ __all__ = [
     "repeated_level",
     "rests_on_too_few",
     "retention",
+    "rise_of_rate",
     "sample_size",
     "score_within",
     "simultaneous_level",

@@ -28,7 +28,7 @@ def event_rate(
     size as `effective_clusters` counts them, as though each did as one. So no event in G clusters has the interval of no
     event in G items, and a further event never makes the upper end smaller while they are that few.
 
-    se: sqrt of that variance, 0 where nothing happened. Without an item there is no value; with fewer than 5 clusters no
+    se: sqrt of that variance, 0 where nothing happened. differing: clusters (or items of several samples) with an event. Without an item there is no value; with fewer than 5 clusters no
     interval. Raises ValueError for values outside [0, 1].
     Source: Korn and Graubard 1998, Survey Methodology 24:193-201.
     """
@@ -47,15 +47,16 @@ def event_rate(
     if count < FEWEST_CLUSTERS:
         why = f"no interval: {count} cluster(s), and {FEWEST_CLUSTERS} are the least"
         return Estimate(value, None, None, None, level, method, n, (why,))
+    having = int(np.count_nonzero(totals > 0))
     variance = count / (count - 1) * float(np.sum((totals - sizes * value) ** 2)) / n**2
     size = effective_clusters(sizes)
     if variance > 0:
         t = [float(stdtrit(df, (1 + level) / 2)) for df in (n - 1, count - 1)]
         by_variance = value * (1 - value) / variance * (t[0] / t[1]) ** 2
-        seen = min(np.count_nonzero(totals > 0), np.count_nonzero(totals < sizes))
+        seen = min(having, np.count_nonzero(totals < sizes))
         size = by_variance if seen >= ENOUGH else min(size, by_variance)
     low, high = limits_at_size(value, size, level)
-    return Estimate(value, math.sqrt(variance), low, high, level, method, n)
+    return Estimate(value, math.sqrt(variance), low, high, level, method, n, differing=having)
 
 
 def effective_clusters(sizes: NDArray[np.integer]) -> float:
