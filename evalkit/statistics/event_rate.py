@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -28,7 +29,7 @@ def event_rate(
     size as `effective_clusters` counts them, as though each did as one. So no event in G clusters has the interval of no
     event in G items, and a further event never makes the upper end smaller while they are that few.
 
-    se: sqrt of that variance, 0 where nothing happened. differing: clusters (or items of several samples) with an event. Without an item there is no value; with fewer than 5 clusters no
+    se: sqrt of that variance, 0 where nothing happened. differing: clusters (or items) with an event. Without an item there is no value; with fewer than 5 clusters no
     interval. Raises ValueError for values outside [0, 1].
     Source: Korn and Graubard 1998, Survey Methodology 24:193-201.
     """
@@ -39,7 +40,8 @@ def event_rate(
         raise ValueError(f"values of shape {a.shape}: must be (n,), each in [0, 1]; see widened_rate for missing ones")
     n = a.size
     if n == 0 or (groups is None and bool(np.all((a == 0) | (a == 1)))):
-        return clopper_pearson(int(a.sum()), n, level=level)
+        hits = int(a.sum())
+        return replace(clopper_pearson(hits, n, level=level), differing=hits)
     labels = np.arange(n) if groups is None else cluster_labels(groups, n)
     sizes, totals = np.bincount(labels), np.bincount(labels, weights=a)
     count, value = sizes.size, float(np.clip(a.mean(), 0, 1))

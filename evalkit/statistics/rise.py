@@ -32,7 +32,7 @@ def rise_of_rate(
     if found.low is not None and not rests_on_too_few(found):
         return found
     before, after = (widened_rate(arm, groups, level=level) for arm in (base, tuned))
-    if before.high is None or after.high is None or after.differing is None or after.differing >= ENOUGH:
+    if before.high is None or after.high is None or (after.differing or 0) >= ENOUGH:
         return found
     method = f"no more than tuned's own rate, {after.method}"
     low = -before.high if found.low is None else found.low
