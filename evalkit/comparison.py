@@ -6,7 +6,7 @@ replace it on the first import.)
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -22,12 +22,14 @@ from evalkit.saturation import saturation
 from evalkit.setaside import form_losses, overlap
 from evalkit.slicing import p_of_change, suite_slices, with_flags
 from evalkit.statistics import (
-    clopper_pearson,
+    clusters_span,
     holm,
     macro_average,
     pooled,
     retention,
+    rise_of_rate,
     widened_difference,
+    widened_rate,
     worst_of,
 )
 from evalkit.texts import Texts
@@ -307,10 +309,33 @@ def _task(name: str, metric: str, scores: PairedScores, level: float) -> TaskRes
     )
 
 
-def _difference(scores: PairedScores, level: float) -> Estimate:
+def _difference(scores: PairedScores, level: float, share: float = 1.0, tasks: np.ndarray | None = None) -> Estimate:
     return widened_difference(
-        scores.base, scores.tuned, scores.groups, level=level, binary=scores.binary, bounded=scores.bounded
+        scores.base,
+        scores.tuned,
+        scores.groups,
+        level=level,
+        binary=scores.binary,
+        bounded=scores.bounded,
+        share=share,
+        tasks=tasks,
     )
+
+
+def _rise(scores: PairedScores, level: float) -> Estimate:
+    """Of a guard: what hardly ever happens has limits all the same."""
+    if not scores.bounded:
+        return _difference(scores, level)
+    return rise_of_rate(scores.base, scores.tuned, scores.groups, level=level, binary=scores.binary)
+
+
+def _macro(
+    parts: Sequence[PairedScores], joined: PairedScores, level: float, share: float, names: Sequence[str]
+) -> Estimate:
+    """The mean over tasks. Where a cluster has items of several the tasks err together, and make one estimate."""
+    if clusters_span([part.groups for part in parts]) and all(part.both.any() for part in parts):
+        return _difference(joined, level, share, np.repeat(np.arange(len(parts)), [part.base.size for part in parts]))
+    return macro_average([_difference(part, level, share) for part in parts], level=level, names=names)
 
 
 def _suite(
@@ -323,10 +348,11 @@ def _suite(
     metrics = {task.name: task.metric for task in record.tasks}
     tasks = tuple(_task(name, metrics[name], part, level) for name, part in scores.items())
 
-    def difference(parts: Sequence[PairedScores]) -> Estimate:
-        if record.aggregate == "macro":
-            return macro_average([_difference(part, level) for part in parts], level=level, names=list(scores))
-        return _difference(join(parts, [record.name] * len(parts)), level)
+    def difference(parts: Sequence[PairedScores], share: float = 1.0) -> Estimate:
+        joined = join(parts, [record.name] * len(parts))
+        if record.aggregate == "macro" and len(parts) > 1:
+            return _macro(parts, joined, level, share, list(scores))
+        return _rise(joined, level) if record.role == "guard" else _difference(joined, level, share)
 
     parts = list(scores.values())
     joined = join(parts, [record.name] * len(parts))
@@ -368,17 +394,15 @@ def _suite(
         slices=slices,
         slices_left_out=left_out,
         against=record.against,
-        relative=difference(_less_base(parts, relative)) if _may_lose_a_share(record.role, joined, relative) else None,
+        relative=_kept(parts, difference, relative) if record.role == "retain" and joined.bounded else None,
     )
 
 
-def _may_lose_a_share(role: Role, scores: PairedScores, relative: float | None) -> bool:
-    return relative is not None and role == "retain" and scores.bounded
-
-
-def _less_base(parts: Sequence[PairedScores], relative: float | None) -> list[PairedScores]:
-    """The scores with base's reduced to what must be kept of them: tuned - (1 - rho) base is then to be above zero."""
-    return [replace(part, base=part.base * (1 - (relative or 0.0)), binary=False) for part in parts]
+def _kept(
+    parts: Sequence[PairedScores], difference: Callable[[Sequence[PairedScores], float], Estimate], rho: float | None
+) -> Estimate | None:
+    """Tuned less what must be kept of base, tuned - (1 - rho) base, which is to be above zero; None without a rho."""
+    return None if rho is None else difference(parts, 1 - rho)
 
 
 def _retention(record: SuiteRecord, scores: Mapping[str, PairedScores], joined: PairedScores, level: float) -> Estimate:
@@ -402,19 +426,7 @@ def _retention(record: SuiteRecord, scores: Mapping[str, PairedScores], joined: 
 
 def _own_rate(scores: PairedScores, level: float) -> Estimate:
     """Tuned's own rate, over all items that tuned answered; what it did not answer counts for the worst, both ways."""
-    answered = ~np.isnan(scores.tuned)
-    missing = int((~answered).sum())
-    if not scores.binary or scores.groups is not None:
-        # A rate against zero is a paired difference from zero: the same intervals, clusters and cautions.
-        return widened_difference(np.zeros_like(scores.tuned), scores.tuned, scores.groups, level=level, binary=False)
-    hits = int(np.nansum(scores.tuned))
-    plain = clopper_pearson(hits, int(answered.sum()), level=level)
-    if not missing:
-        return plain
-    n = scores.tuned.size
-    low, high = clopper_pearson(hits, n, level=level).low, clopper_pearson(hits + missing, n, level=level).high
-    method = f"{plain.method}, worst case for {missing} missing"
-    return Estimate(plain.value, plain.se, low, high, level, method, plain.n, plain.cautions)
+    return widened_rate(scores.tuned, scores.groups, level=level)
 
 
 def _pool(
@@ -433,11 +445,13 @@ def _pool(
     roles: set[Role] = {records[member].role for member in members}
     if len(roles) > 1:
         raise InputError(f"policy: pools.{name}: its suites have different roles: {', '.join(sorted(roles))}")
+    role = roles.pop()
     parts = {(member, task.name): paired[member, task.name] for member in members for task in scored(records[member])}
     names = [suite for suite, _ in parts]
 
-    def difference(left: Sequence[PairedScores]) -> Estimate:
-        return _difference(join(left, names), level)
+    def difference(left: Sequence[PairedScores], share: float = 1.0) -> Estimate:
+        joined = join(left, names)
+        return _rise(joined, level) if role == "guard" else _difference(joined, level, share)
 
     joined = join(list(parts.values()), names)
     metrics = [task.metric for member in members for task in scored(records[member])]
@@ -446,8 +460,9 @@ def _pool(
             f"policy: pools.{name}: its suites are counted in different units: {', '.join(sorted(set(metrics)))}"
         )
     whole = _task(name, _metric(metrics), joined, level)
+    delta = difference(list(parts.values()))
     fields = {slot: getattr(whole, slot) for slot in TaskResult.__slots__}
-    role = roles.pop()
+    fields |= {"delta": delta, "cautions": delta.cautions}
     lost, without_format = ({}, None) if role == "guard" else form_losses(list(parts.values()), difference)
     first = records[members[0]]  # a pool's members state the same limits: `inputs.check_policy`
     return SuiteResult(
@@ -461,7 +476,5 @@ def _pool(
         lost_to_form=lost,
         overlap=overlap(list(parts.values()), difference, checked=bool(manifest.train_data)),
         against=first.against,
-        relative=difference(_less_base(list(parts.values()), relative))
-        if _may_lose_a_share(role, joined, relative)
-        else None,
+        relative=_kept(list(parts.values()), difference, relative) if role == "retain" and joined.bounded else None,
     )

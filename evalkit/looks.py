@@ -21,7 +21,7 @@ from typing import Any
 
 from evalkit.config import SequentialPolicy
 from evalkit.requests import Item
-from evalkit.statistics import conditional_power, repeated_level, rests_on_too_few, spending_bounds
+from evalkit.statistics import conditional_power, more_items_needed, repeated_level, rests_on_too_few, spending_bounds
 from evalkit.types import Comparison, Decision, Estimate, ExamRecord, Gate, Looked
 
 
@@ -113,10 +113,21 @@ def look_line(decision: Decision, looked: Looked) -> str:
 def as_repeated(
     comparison: Comparison, decision: Decision, level: float, looked: Looked
 ) -> tuple[Comparison, Decision]:
-    """The same with every interval named for what it is: a repeated one at `level`, the policy's."""
+    """The same with every interval named for what it is: a repeated one at `level`, the policy's.
+
+    What an early look left undecided, further items decide at the last look's level: they are counted at that one.
+    """
     how = f"repeated, look {looked.look} of {looked.looks}"
     reasons = (*decision.reasons, f"sequential: {looked.words}")
-    return _renamed(comparison, level, how), replace(_renamed(decision, level, how), reasons=reasons)
+    last = repeated_level(_bounds(level, looked)[-1])
+    gates = tuple(
+        replace(gate, more_items_needed=more_items_needed(gate.estimate, gate.threshold, level=last))
+        if gate.more_items_needed
+        else gate
+        for gate in decision.gates
+    )
+    decision = replace(decision, gates=gates, reasons=reasons)
+    return _renamed(comparison, level, how), _renamed(decision, level, how)
 
 
 def _renamed(value: Any, level: float, how: str) -> Any:

@@ -14,7 +14,7 @@ from evalkit.columns import is_
 from evalkit.comparison import compare_records
 from evalkit.pairing import PairedScores, join, pair, scored
 from evalkit.records import seen_as, verdicts_as_frame
-from evalkit.statistics import clopper_pearson, repeat_noise, widened_difference
+from evalkit.statistics import event_rate, repeat_noise
 from evalkit.texts import Texts
 from evalkit.types import (
     AGAIN,
@@ -156,10 +156,7 @@ def _flips(parts: Sequence[PairedScores], names: Sequence[str]) -> tuple[np.ndar
 
 
 def _rate(flipped: np.ndarray, groups: np.ndarray | None, level: float) -> Estimate:
-    if groups is None:
-        return clopper_pearson(int(flipped.sum()), flipped.size, level=level)
-    rate = flipped.astype(float)
-    return widened_difference(np.zeros_like(rate), rate, groups, level=level, binary=False)
+    return event_rate(flipped.astype(float), groups, level=level)
 
 
 def _overall(

@@ -13,9 +13,11 @@ from evalkit.columns import is_, places, words
 from evalkit.scorers import UNSCORED
 from evalkit.scorers.agreement import vote_of
 from evalkit.statistics import (
+    clusters_span,
     log_spaced,
     macro_average,
     maj_at_k,
+    mean_over_tasks,
     paired_difference,
     pass_at_k,
     ratio_difference,
@@ -201,11 +203,15 @@ class _Seen:
         if not self.macro:
             delta = paired_difference(base, tuned, self._groups(), level=self.level)
             return Measure(float(base.mean()), float(tuned.mean()), delta)
+        base_mean, tuned_mean = (float(np.mean([by_item(arm).mean() for arm in self._arms(side)])) for side in ARMS)
+        if clusters_span([part.groups for part in self.parts]):
+            tasks = np.repeat(np.arange(len(self.parts)), [part.items for part in self.parts])
+            delta = mean_over_tasks(base, tuned, tasks, self._groups(), level=self.level)
+            return Measure(base_mean, tuned_mean, delta)
         deltas = [
             paired_difference(by_item(part.base), by_item(part.tuned), part.groups, level=self.level)
             for part in self.parts
         ]
-        base_mean, tuned_mean = (float(np.mean([by_item(arm).mean() for arm in self._arms(side)])) for side in ARMS)
         return Measure(base_mean, tuned_mean, macro_average(deltas, level=self.level))
 
     def tokens_per_solved(self) -> Measure:

@@ -3,7 +3,10 @@ import pandas as pd
 import pytest
 
 from evalkit.comparison import compare_records
+from evalkit.config import PolicySpec
+from evalkit.gate import decide
 from evalkit.records import Records, samples_frame, verdicts_frame
+from evalkit.statistics import rests_on_too_few
 from evalkit.types import (
     Completion,
     Example,
@@ -119,6 +122,39 @@ def test_a_suite_pools_items_and_macro_averages_tasks():
     assert [task.delta.value for task in macro.tasks] == [-1.0, 0.0]
 
 
+def test_tasks_of_a_macro_average_that_share_their_problems_err_together():
+    """Five languages of the same 60 problems, lost or won in all five: 60 things were seen, not 300."""
+    tasks = ("de", "en", "fr", "ja", "th")
+    rows = [("s", task, f"{i}", i % 6 > 0, (i + 2) % 6 > 0, f"p{i}") for task in tasks for i in range(60)]
+    (macro,) = compared(rows, record(tasks=tasks, aggregate="macro", clustered=True)).suites
+    (pooled,) = compared(rows, record(tasks=tasks, clustered=True)).suites
+    assert macro.delta.se == pytest.approx(pooled.delta.se)
+    assert macro.delta.method == "mean of tasks, CR2, Bell-McCaffrey (60 clusters)"
+    assert macro.retention is not None and pooled.retention is not None
+    assert macro.retention.low == pytest.approx(pooled.retention.low)
+    alone = [(*row[:5], f"{row[1]} {row[5]}") for row in rows]
+    (apart,) = compared(alone, record(tasks=tasks, aggregate="macro", clustered=True)).suites
+    assert apart.delta.se == pytest.approx(macro.delta.se / np.sqrt(5), rel=0.02)
+
+
+def test_a_task_of_a_macro_average_that_nobody_answered_leaves_no_interval():
+    rows = [("s", task, f"{i}", 1, np.nan if task == "b" else i % 5 > 0, f"p{i}") for task in "ab" for i in range(60)]
+    (suite,) = compared(rows, record(tasks=("a", "b"), aggregate="macro", clustered=True)).suites
+    assert suite.delta.low is None and "in b" in " ".join(suite.delta.cautions)
+
+
+def test_without_a_flip_a_share_of_base_is_not_shown_to_be_kept_by_a_hundred_items():
+    """Every item that both got right has tuned - 0.98 base = 0.02: that is no difference seen between the models."""
+    rows = [("s", "t", str(i), i < 80, i < 80) for i in range(100)]
+    got = compared(rows, record(), relative=0.02, pools={"all": ["s"]})
+    for found in (got.suites[0].relative, got.pools[0].relative):
+        assert found is not None and found.low < 0 < found.value
+        assert found.differing == 0
+    repeated = [(*row[:3], (row[3], row[3]), (row[4], row[4])) for row in rows]
+    (suite,) = compared(repeated, record(samples=2), relative=0.02).suites
+    assert suite.relative is not None and rests_on_too_few(suite.relative)
+
+
 def test_tax_is_the_weighted_loss_over_retain_suites_and_gain_that_over_targets():
     rows = [("a", "t", str(i), 1, i >= 30) for i in range(100)]
     rows += [("b", "t", str(i), 1, i >= 60) for i in range(100)]
@@ -135,6 +171,27 @@ def test_a_guard_carries_tuneds_own_rate_with_missing_at_their_worst():
     assert suite.rate is not None and suite.rate.value == pytest.approx(5 / 99)
     plain = compared(rows[:-1], record(role="guard")).suites[0].rate
     assert plain is not None and suite.rate.high > plain.high and suite.rate.low < plain.low
+
+
+@pytest.mark.parametrize("how", ["clustered", "repeated"])
+def test_a_guard_of_which_nothing_was_seen_can_pass_in_clusters_and_in_repeats_too(how):
+    value = (0, 0) if how == "repeated" else 0
+    rows = [("s", "t", str(i), value, value, f"p{i // 2}") for i in range(500)]
+    fields = {"clustered": True} if how == "clustered" else {"samples": 2}
+    got = compared(rows, record(role="guard", **fields))
+    rate = got.suites[0].rate
+    assert rate is not None and rate.high == pytest.approx(1 - 0.025 ** (1 / (250 if how == "clustered" else 500)))
+    assert {gate.kind: gate.verdict for gate in decide(got, PolicySpec()).gates} == {
+        "guard_rate": "pass",
+        "guard_increase": "pass",
+    }
+
+
+def test_a_suite_that_is_the_only_one_of_its_role_has_one_interval():
+    rows = [("s", "t", str(i), 1, i >= 25) for i in range(200)]
+    got = compared(rows, record())
+    delta = got.suites[0].delta
+    assert got.tax is not None and (got.tax.low, got.tax.high) == (-delta.high, -delta.low)
 
 
 def test_a_pool_joins_the_items_of_its_suites():

@@ -128,6 +128,11 @@ def test_hopeless_is_given_up_and_said(fake, suite):
     looked = got.manifest.sequential
     assert looked.stopped == "futile" and looked.look < 5 and got.decision.outcome == "inconclusive"
     assert "going on would hardly have decided it" in got.decision.reasons[-1]
+    # As many more as the last look's bound takes (z = 2.031), not this look's.
+    (gate,) = [one for one in got.decision.gates if one.kind == "retain"]
+    n, sigma = gate.estimate.n, gate.estimate.se * np.sqrt(gate.estimate.n)
+    wanted = (2.031 * sigma / abs(gate.estimate.value - gate.threshold)) ** 2
+    assert gate.more_items_needed == pytest.approx(wanted - n, rel=0.01, abs=2)
     fake.generated.clear()
     kept = run(suite(400), policy=PolicySpec(sequential=SequentialPolicy(futility=None)))
     assert kept.manifest.sequential.look == 5 and len(fake.generated) == 800 - 2 * looked.asked

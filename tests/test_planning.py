@@ -18,9 +18,12 @@ from evalkit.planning import (
     plan,
     simulate,
 )
+from evalkit.planning.scores import Scores
+from evalkit.planning.simulation import comparison_of
 from evalkit.statistics import sample_size
 from evalkit.types import Expected, InputError, Silent, SuiteRecord, TaskRecord
 from evalkit.yamlfile import validate
+from tests.test_comparison import compared
 
 
 class Told(Silent):
@@ -323,6 +326,47 @@ def test_nothing_is_asked_without_a_warm_up(fake, folder):
     models = [ModelSpec(name=name, backend="fake", model=name) for name in ("b", "t")]
     assert plan_comparison(*models, suites=[spec], warm_up=0, runs=100).costs == ()
     assert not fake.generated and not fake.started
+
+
+def test_a_loss_at_the_limit_of_a_share_gets_go_at_most_at_the_level():
+    """Base is right on 80 %, tuned loses 2 % of that and wins nothing."""
+    design, policy = Design((suite("s", 200),)), PolicySpec(retain={"relative": 0.02}, **LOOSE)
+    at_limit = assumed(design, discordance=0.016, score=0.8)
+    assert go(design, policy, at_limit, runs=600, loss=0.016) <= 0.025 + 3 * np.sqrt(0.025 * 0.975 / 600)
+
+
+def test_the_simulation_decides_scores_as_a_run_decides_them():
+    """Two tasks that share their problems, averaged by task, and a guard in clusters: the numbers are the comparison's."""
+    problems = np.arange(60)
+    tasks = tuple(TaskRecord(one, "generate", "accuracy", 60, 60, clustered=True) for one in "ab")
+    suites = tuple(
+        PlannedSuite(SuiteRecord(name, role, "", tasks, aggregate="macro"), (60, 60), (problems, problems))
+        for name, role in (("keep", "retain"), ("harm", "guard"))
+    )
+    rng = np.random.default_rng(3)
+    base, tuned = (rng.integers(0, 2, (2, 60)).astype(float) for _ in range(2))
+    events = np.zeros((2, 60))
+    drawn = {
+        name: [Scores(one, other, problems) for one, other in zip(base, values, strict=True)]
+        for name, values in (("keep", tuned), ("harm", events))
+    }
+    policy = PolicySpec(retain={"relative": 0.1})
+    planned = comparison_of(Design(suites), drawn, policy, rng)
+    rows = [
+        (name, task, f"{i}", first[place, i], second[place, i], f"p{i}")
+        for name, first, second in (("keep", base, tuned), ("harm", base, events))
+        for place, task in enumerate("ab")
+        for i in problems
+    ]
+    run = compared(rows, *(one.record for one in suites), relative=0.1)
+    for one, other in zip(planned.suites, run.suites, strict=True):
+        for name in ("delta", "rate", "relative"):
+            mine, its = getattr(one, name), getattr(other, name)
+            assert (mine is None) == (its is None), name
+            if mine is not None:
+                assert (mine.low, mine.high, mine.se) == pytest.approx((its.low, its.high, its.se)), name
+                assert (mine.method, mine.differing, mine.cautions) == (its.method, its.differing, its.cautions)
+    assert (planned.tax.low, planned.tax.high) == pytest.approx((run.tax.low, run.tax.high))
 
 
 def test_a_share_of_bases_score_is_planned_with_its_own_variance():

@@ -14,12 +14,15 @@ from evalkit.gate import decide
 from evalkit.planning.design import Design, PlannedJudge, PlannedSuite
 from evalkit.planning.scores import Floats, Scores, drawn_scores, steps
 from evalkit.statistics import (
-    clopper_pearson,
+    clusters_span,
+    kept_share_interval,
     macro_average,
-    paired_difference,
     pooled,
+    rise_of_rate,
     tango_interval,
     widened_difference,
+    widened_rate,
+    win_rate,
 )
 from evalkit.types import Comparison, Decision, Estimate, Expected, Gate, JudgeResult, Role, SuiteResult
 
@@ -142,14 +145,42 @@ def _tango(regressed: int, fixed: int, n: int, level: float) -> Estimate:
     return tango_interval(regressed, fixed, n, level=level)
 
 
-def difference(parts: Sequence[Scores], level: float, *, binary: bool, bounded: bool) -> Estimate:
-    """The paired difference over all these items, by the method that a run would use."""
+@functools.lru_cache(maxsize=100_000)
+def _kept_share(kept: int, regressed: int, fixed: int, n: int, share: float, level: float) -> Estimate:
+    return kept_share_interval(kept, regressed, fixed, n, share=share, level=level)
+
+
+def difference(
+    parts: Sequence[Scores],
+    level: float,
+    *,
+    binary: bool,
+    bounded: bool,
+    share: float = 1.0,
+    macro: bool = False,
+    guard: bool = False,
+) -> Estimate:
+    """The paired difference over all these items, tuned - share * base, by the method that a run would use.
+
+    macro: the mean over parts, each counting the same; else all items are alike. guard: scores are of what hardly ever happens.
+    """
+    macro = macro and len(parts) > 1
+    if macro and not clusters_span([one.groups for one in parts]):
+        alone = [difference([one], level, binary=binary, bounded=bounded, share=share) for one in parts]
+        return macro_average(alone, level=level)
     base, tuned = (np.concatenate([getattr(one, arm) for one in parts]) for arm in ("base", "tuned"))
     groups = _all_groups(parts)
     if binary and groups is None and not np.isnan(tuned).any():
-        d = tuned - base
-        return _tango(int((d < 0).sum()), int((d > 0).sum()), d.size, level)
-    return widened_difference(base, tuned, groups, level=level, binary=binary, bounded=bounded)
+        regressed, fixed = int((tuned < base).sum()), int((tuned > base).sum())
+        if share == 1:
+            return _tango(regressed, fixed, base.size, level)
+        return _kept_share(int((base * tuned > 0).sum()), regressed, fixed, base.size, share, level)
+    if guard and bounded and not macro:
+        return rise_of_rate(base, tuned, groups, level=level, binary=binary)
+    tasks = np.repeat(np.arange(len(parts)), [one.base.size for one in parts]) if macro else None
+    return widened_difference(
+        base, tuned, groups, level=level, binary=binary, bounded=bounded, share=share, tasks=tasks
+    )
 
 
 def _all_groups(parts: Sequence[Scores]) -> NDArray[np.intp] | None:
@@ -169,14 +200,17 @@ def _all_groups(parts: Sequence[Scores]) -> NDArray[np.intp] | None:
 def _result(suite: PlannedSuite, parts: Sequence[Scores], level: float, relative: float | None) -> SuiteResult:
     record = suite.record
 
-    def whole(some: Sequence[Scores], *, binary: bool) -> Estimate:
-        if record.aggregate == "macro":
-            return macro_average(
-                [difference([one], level, binary=binary, bounded=suite.bounded) for one in some], level=level
-            )
-        return difference(some, level, binary=binary, bounded=suite.bounded)
+    def whole(share: float = 1.0) -> Estimate:
+        return difference(
+            parts,
+            level,
+            binary=suite.binary,
+            bounded=suite.bounded,
+            share=share,
+            macro=record.aggregate == "macro",
+            guard=record.role == "guard",
+        )
 
-    delta = whole(parts, binary=suite.binary)
     tuned = np.concatenate([one.tuned for one in parts])
     return SuiteResult(
         name=record.name,
@@ -185,7 +219,7 @@ def _result(suite: PlannedSuite, parts: Sequence[Scores], level: float, relative
         missing=int(np.isnan(tuned).sum()),
         base=0.0,
         tuned=0.0,
-        delta=delta,
+        delta=whole(),
         regressed=0,
         fixed=0,
         kept=0,
@@ -197,8 +231,8 @@ def _result(suite: PlannedSuite, parts: Sequence[Scores], level: float, relative
         weight=record.weight,
         guard=record.guard,
         advisory=record.advisory,
-        relative=whole(_less_base(parts, relative), binary=False) if _may_lose_a_share(suite, relative) else None,
-        rate=_own_rate(parts, level, binary=suite.binary) if record.role == "guard" and suite.bounded else None,
+        relative=whole(1 - relative) if relative is not None and _may_lose_a_share(suite) else None,
+        rate=_own_rate(parts, level) if record.role == "guard" and suite.bounded else None,
     )
 
 
@@ -207,20 +241,17 @@ def _pool(
 ) -> SuiteResult:
     binary = all(one.binary for one in suites)
     first = _result(suites[0], parts[: len(suites[0].tasks)], level, relative)
-    delta = difference(_apart(parts, suites), level, binary=binary, bounded=suites[0].bounded)
-    rate = _own_rate(parts, level, binary=binary) if first.rate is not None else None
+    guard = suites[0].record.role == "guard"
+    delta = difference(_apart(parts, suites), level, binary=binary, bounded=suites[0].bounded, guard=guard)
+    rate = _own_rate(_apart(parts, suites), level) if first.rate is not None else None
     kept = None
-    if _may_lose_a_share(suites[0], relative):
-        kept = difference(_less_base(_apart(parts, suites), relative), level, binary=False, bounded=True)
+    if relative is not None and _may_lose_a_share(suites[0]):
+        kept = difference(_apart(parts, suites), level, binary=binary, bounded=True, share=1 - relative)
     return replace(first, name=name, n=sum(one.n for one in suites), delta=delta, rate=rate, relative=kept)
 
 
-def _may_lose_a_share(suite: PlannedSuite, relative: float | None) -> bool:
-    return relative is not None and suite.record.role == "retain" and suite.bounded
-
-
-def _less_base(parts: Sequence[Scores], relative: float | None) -> list[Scores]:
-    return [Scores(one.base * (1 - (relative or 0.0)), one.tuned, one.groups) for one in parts]
+def _may_lose_a_share(suite: PlannedSuite) -> bool:
+    return suite.record.role == "retain" and suite.bounded
 
 
 def _apart(parts: Sequence[Scores], suites: Sequence[PlannedSuite]) -> list[Scores]:
@@ -234,20 +265,14 @@ def _apart(parts: Sequence[Scores], suites: Sequence[PlannedSuite]) -> list[Scor
     return found
 
 
-def _own_rate(parts: Sequence[Scores], level: float, *, binary: bool) -> Estimate:
-    tuned, groups = np.concatenate([one.tuned for one in parts]), _all_groups(parts)
-    if not binary or groups is not None:
-        return widened_difference(np.zeros_like(tuned), tuned, groups, level=level, binary=False)
-    answered = tuned[~np.isnan(tuned)]
-    return clopper_pearson(int(answered.sum()), answered.size, level=level)
+def _own_rate(parts: Sequence[Scores], level: float) -> Estimate:
+    return widened_rate(np.concatenate([one.tuned for one in parts]), _all_groups(parts), level=level)
 
 
 def _judged(judge: PlannedJudge, level: float, rng: np.random.Generator) -> JudgeResult:
     """What a judge with a passed exam makes of answers that are as good as each other."""
     step = steps(rng.random(judge.prompts), (1 - _TIES) / 2, (1 - _TIES) / 2)
-    values = 0.5 + step / 2
-    estimate = paired_difference(np.zeros_like(values), values, level=level)
-    return JudgeResult(judge.name, judge.prompts, 0, estimate, exam="passed")
+    return JudgeResult(judge.name, judge.prompts, 0, win_rate(0.5 + step / 2, level=level), exam="passed")
 
 
 def _weighted(suites: Sequence[SuiteResult], level: float, role: Role) -> Estimate | None:

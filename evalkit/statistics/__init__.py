@@ -14,10 +14,12 @@ from evalkit.statistics.cautions import ENOUGH, TOO_FEW, rests_on_too_few, too_f
 from evalkit.statistics.diversity import distinct_difference, distinct_n
 from evalkit.statistics.drawing import drawing_order, drawing_shares, inclusion_probabilities
 from evalkit.statistics.drifted import more_changed
+from evalkit.statistics.event_rate import event_rate
 from evalkit.statistics.fieller import Moments, fieller_limits, retention
 from evalkit.statistics.judging import win_rate
+from evalkit.statistics.kept_share import kept_share_interval
 from evalkit.statistics.length_control import length_controlled
-from evalkit.statistics.missing import widened_difference, worst_case
+from evalkit.statistics.missing import widened_difference, widened_rate, worst_case
 from evalkit.statistics.multiplicity import benjamini_hochberg, holm, max_t_critical, worst_of
 from evalkit.statistics.noise import repeat_noise
 from evalkit.statistics.paired import paired_difference
@@ -28,9 +30,11 @@ from evalkit.statistics.pooling import macro_average, pooled
 from evalkit.statistics.prediction_powered import ppi_mean, ppi_mean_drawn
 from evalkit.statistics.rates import clopper_pearson, mcnemar_exact, p_of_no_difference
 from evalkit.statistics.ratios import linearised_ratio, ratio_difference, ratio_of_totals
+from evalkit.statistics.rise import rise_of_rate
 from evalkit.statistics.sequential import conditional_power, crossing_probability, repeated_level, spending_bounds
 from evalkit.statistics.simultaneous_candidates import pairwise_contributions, simultaneous_level
 from evalkit.statistics.tango import tango_interval
+from evalkit.statistics.task_means import clusters_span, mean_over_tasks
 from evalkit.statistics.variance_components import VarianceComponents, variance_components
 from evalkit.statistics.votes import maj_at_k
 
@@ -48,6 +52,7 @@ __all__ = [
     "brier_scores",
     "calibration_gaps",
     "clopper_pearson",
+    "clusters_span",
     "cohens_kappa",
     "conditional_power",
     "crossing_probability",
@@ -56,10 +61,12 @@ __all__ = [
     "distinct_n",
     "drawing_order",
     "drawing_shares",
+    "event_rate",
     "expected_calibration_error",
     "fieller_limits",
     "holm",
     "inclusion_probabilities",
+    "kept_share_interval",
     "length_controlled",
     "linearised_ratio",
     "log_spaced",
@@ -67,6 +74,7 @@ __all__ = [
     "maj_at_k",
     "max_t_critical",
     "mcnemar_exact",
+    "mean_over_tasks",
     "more_changed",
     "more_items_needed",
     "option_probabilities",
@@ -84,6 +92,7 @@ __all__ = [
     "repeated_level",
     "rests_on_too_few",
     "retention",
+    "rise_of_rate",
     "sample_size",
     "score_within",
     "simultaneous_level",
@@ -92,6 +101,7 @@ __all__ = [
     "too_few",
     "variance_components",
     "widened_difference",
+    "widened_rate",
     "win_rate",
     "worst_case",
     "worst_of",

@@ -13,7 +13,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from evalkit.statistics.rates import clopper_pearson
+from evalkit.statistics.rates import clopper_pearson, limits_at_size
 from evalkit.types import Estimate
 
 Floats = NDArray[np.float64]
@@ -160,11 +160,5 @@ def _variance(residuals: Floats, total: float) -> float:
 
 def _effective(value: float, variance: float, alike: float, level: float) -> tuple[float, float]:
     """Clopper-Pearson at the number of items that would have this variance. alike: that number where there is none."""
-    from scipy.special import betaincinv
-
     spread = value * (1 - value)
-    n = spread / variance if variance > 0 and spread > 0 else alike
-    tail, hits = (1 - level) / 2, value * n
-    low = float(betaincinv(hits, n - hits + 1, tail)) if value > 0 else 0.0
-    high = float(betaincinv(hits + 1, n - hits, 1 - tail)) if value < 1 else 1.0
-    return low, high
+    return limits_at_size(value, spread / variance if variance > 0 and spread > 0 else alike, level)

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from evalkit.statistics.cautions import too_few
 from evalkit.statistics.paired import paired_difference
+from evalkit.statistics.task_means import clusters_span, mean_over_tasks
 from evalkit.types import Estimate
 
 Labels = Sequence[object] | NDArray[np.generic] | None
@@ -72,7 +73,8 @@ def retention(
 
     base, tuned: shape (n,), aligned by item, without NaN. groups: a cluster label an item, as in `paired_difference`, whose
     variances these are. strata: a task label an item; the means are then means of the tasks' means, each task counting
-    the same, and the degrees of freedom are those of the smallest.
+    the same, and the degrees of freedom are those of the smallest; where a cluster has items of several tasks, the variances
+    are those of `mean_over_tasks`.
 
     The value is NaN ("hidden"), and a caution says why, while base is not `STEADY` standard errors above chance: the ratio
     of two numbers near zero says nothing. No interval where the variances are not known (few clusters), where every
@@ -119,8 +121,10 @@ def _moments(
         return _of_one(base, tuned, groups)
     labels, kind = np.asarray(strata, dtype=object), None if groups is None else np.asarray(groups, dtype=object)
     parts: list[Moments] = []
-    for name in dict.fromkeys(labels.tolist()):
-        mine = labels == name
+    places = [labels == name for name in dict.fromkeys(labels.tolist())]
+    if kind is not None and clusters_span([kind[mine] for mine in places]):
+        return _of_one(base, tuned, kind, labels)
+    for name, mine in zip(dict.fromkeys(labels.tolist()), places, strict=True):
         part, cautions = _of_one(base[mine], tuned[mine], None if kind is None else kind[mine])
         if part is None:
             return None, tuple(f"{text} (in {name})" for text in cautions)
@@ -142,12 +146,17 @@ def _moments(
 
 
 def _of_one(
-    base: NDArray[np.float64], tuned: NDArray[np.float64], groups: Labels
+    base: NDArray[np.float64], tuned: NDArray[np.float64], groups: Labels, tasks: Labels = None
 ) -> tuple[Moments | None, tuple[str, ...]]:
     """The covariance by polarisation: var(tuned - base) = var(tuned) + var(base) - 2 cov. So clusters need no own formula."""
     zero = np.zeros_like(base)
-    d = paired_difference(base, tuned, groups)
-    over, under = paired_difference(zero, tuned, groups), paired_difference(zero, base, groups)
+
+    def difference(first: NDArray[np.float64], second: NDArray[np.float64]) -> Estimate:
+        if tasks is None:
+            return paired_difference(first, second, groups)
+        return mean_over_tasks(first, second, tasks, groups)
+
+    d, over, under = difference(base, tuned), difference(zero, tuned), difference(zero, base)
     if over.se is None or under.se is None or d.se is None:
         return None, d.cautions or over.cautions or under.cautions
     known = [one.df for one in (d, over, under) if one.df is not None]

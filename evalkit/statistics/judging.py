@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from evalkit.statistics.cautions import too_few
-from evalkit.statistics.paired import paired_difference
+from evalkit.statistics.event_rate import effective_clusters
+from evalkit.statistics.paired import FEWEST_CLUSTERS, cluster_labels, paired_difference
 from evalkit.types import Estimate
 
 
@@ -25,7 +26,7 @@ def win_rate(
 
     Where all prompts score the same value c a t interval would have no width. Then the Clopper-Pearson bound u on the
     share of prompts that would score anything else gives [c - u c, c + u (1 - c)]: at c = 0 and 1 the Clopper-Pearson
-    interval itself. Fewer than 20 prompts with a score other than a tie: a caution that begins with TOO_FEW.
+    interval itself; of clusters as many count as `effective_clusters` says. Fewer than 20 prompts with a score other than a tie: a caution that begins with TOO_FEW.
     Fewer than two prompts: no interval. Raises ValueError for scores that are NaN or outside [0, 1].
     """
     from scipy.special import stdtrit
@@ -51,8 +52,7 @@ def win_rate(
     value = float(s.mean())
     if np.ptp(s) == 0:
         value = float(s[0])
-        other = 1 - ((1 - level) / 2) ** (1 / n)
-        low, high = value - other * value, value + other * (1 - value)
+        low, high = _around(value, n, level)
         return Estimate(value, 0.0, low, high, level, "Clopper-Pearson, by prompt", n, cautions, differing=differing)
     se = float(s.std(ddof=1)) / math.sqrt(n)
     half = float(stdtrit(n - 1, (1 + level) / 2)) * se
@@ -63,6 +63,18 @@ def win_rate(
 def _clustered(s: NDArray[np.float64], groups: Sequence[object] | NDArray[np.generic], level: float) -> Estimate:
     """Held against a tie, so that what differs is what is no tie."""
     found = paired_difference(np.full(s.size, 0.5), s, groups, level=level)
+    sizes = np.bincount(cluster_labels(groups, s.size))
+    if np.ptp(s) == 0 and sizes.size >= FEWEST_CLUSTERS:
+        low, high = _around(float(s[0]), effective_clusters(sizes), level)
+        method = f"Clopper-Pearson ({sizes.size} clusters), by prompt"
+        cautions = too_few(found.differing or 0, "clusters")
+        return replace(found, value=float(s[0]), low=low, high=high, method=method, cautions=cautions)
     low = None if found.low is None else max(0.0, found.low + 0.5)
     high = None if found.high is None else min(1.0, found.high + 0.5)
     return replace(found, value=float(s.mean()), low=low, high=high, method=f"{found.method}, by prompt")
+
+
+def _around(value: float, n: float, level: float) -> tuple[float, float]:
+    """Limits where all `n` scored `value`: how many others may score anything else without one having been seen."""
+    other = 1 - ((1 - level) / 2) ** (1 / n)
+    return value - other * value, value + other * (1 - value)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from evalkit.statistics.event_rate import event_rate
+from evalkit.statistics.kept_share import kept_share_interval
 from evalkit.statistics.paired import paired_difference
 from evalkit.statistics.tango import tango_interval
+from evalkit.statistics.task_means import mean_over_tasks
 from evalkit.types import Estimate
 
 Floats = NDArray[np.float64]
@@ -46,12 +49,16 @@ def widened_difference(
     level: float = 0.95,
     binary: bool,
     bounded: bool = True,
+    share: float = 1.0,
+    tasks: Sequence[object] | NDArray[np.generic] | None = None,
 ) -> Estimate:
     """Mean of tuned - base over the items scored on both sides, its interval widened for those that were not.
 
     base, tuned: shape (n,), in [0, 1], NaN where missing. groups: a cluster label an item. binary: every score is 0 or
     1; without groups the interval is then Tango's, else that of `paired_difference`. bounded: scores lie in [0, 1];
-    without bounds there is no worst case, and with anything missing no interval.
+    without bounds there is no worst case, and with anything missing no interval. share: of base that tuned is held
+    against, for the mean of tuned - share * base; what is binary has then the interval of `kept_share_interval`. tasks: a task
+    label an item; the mean is then the mean of the tasks' means, by `mean_over_tasks`.
 
     value, se and n come from the items scored on both sides. `low` is the lower limit had every missing answer gone
     against the tuned model, `high` the upper limit had every one gone for it, and `worst` holds those two values. With
@@ -59,18 +66,15 @@ def widened_difference(
     shapes that differ and scores outside [0, 1].
     """
     if not bounded:
-        return _unbounded(np.asarray(base, dtype=float), np.asarray(tuned, dtype=float), groups, level)
+        return _unbounded(np.asarray(base, dtype=float), np.asarray(tuned, dtype=float), groups, level, share, tasks)
     base_lo, tuned_lo, base_hi, tuned_hi = worst_case(base, tuned)
     missing = np.isnan(np.asarray(base, dtype=float)) | np.isnan(np.asarray(tuned, dtype=float))
-    labels = None if groups is None else np.asarray(groups, dtype=object)
-    if labels is not None and labels.shape != missing.shape:
-        raise ValueError(f"groups has shape {labels.shape} for {missing.size} items: give one label an item")
+    how = _How(_labels(groups, "groups", missing.size), _labels(tasks, "tasks", missing.size), level, binary, share)
     both = ~missing
-    plain = _difference(base_lo[both], tuned_lo[both], None if labels is None else labels[both], level, binary)
+    plain = how.only(both).difference(base_lo[both], tuned_lo[both])
     if not missing.any():
         return plain
-    lower = _difference(base_lo, tuned_lo, labels, level, binary)
-    upper = _difference(base_hi, tuned_hi, labels, level, binary)
+    lower, upper = how.difference(base_lo, tuned_lo), how.difference(base_hi, tuned_hi)
     parts = (plain, lower, upper)
     told = all(part.low is not None for part in parts)
     # A worst case with enough differences does not make up for too few among the items that were scored.
@@ -85,12 +89,50 @@ def widened_difference(
     )
 
 
+def widened_rate(
+    values: ArrayLike, groups: Sequence[object] | NDArray[np.generic] | None = None, *, level: float = 0.95
+) -> Estimate:
+    """`event_rate` over the items that were answered, its interval widened for those that were not.
+
+    values: shape (n,), in [0, 1], NaN where missing. `low` is the lower limit had no missing answer shown the event, `high`
+    the upper limit had every one.
+    """
+    a = np.asarray(values, dtype=float)
+    missing = np.isnan(a)
+    labels = _labels(groups, "groups", a.size)
+    plain = event_rate(a[~missing], None if labels is None else labels[~missing], level=level)
+    if not missing.any():
+        return plain
+    lower, upper = (event_rate(np.where(missing, worst, a), labels, level=level) for worst in (0.0, 1.0))
+    return replace(
+        plain,
+        low=lower.low,
+        high=upper.high,
+        method=f"{plain.method}, worst case for {int(missing.sum())} missing",
+        worst=(lower.value, upper.value),
+    )
+
+
+def _labels(labels: Sequence[object] | NDArray[np.generic] | None, name: str, n: int) -> NDArray[np.object_] | None:
+    if labels is None:
+        return None
+    found = np.asarray(labels, dtype=object)
+    if found.shape != (n,):
+        raise ValueError(f"{name} has shape {found.shape} for {n} items: give one label an item")
+    return found
+
+
 def _unbounded(
-    base: Floats, tuned: Floats, groups: Sequence[object] | NDArray[np.generic] | None, level: float
+    base: Floats,
+    tuned: Floats,
+    groups: Sequence[object] | NDArray[np.generic] | None,
+    level: float,
+    share: float,
+    tasks: Sequence[object] | NDArray[np.generic] | None,
 ) -> Estimate:
     both = ~(np.isnan(base) | np.isnan(tuned))
-    labels = None if groups is None else np.asarray(groups, dtype=object)[both]
-    plain = paired_difference(base[both], tuned[both], labels, level=level)
+    how = _How(_labels(groups, "groups", base.size), _labels(tasks, "tasks", base.size), level, False, share)
+    plain = how.only(both).difference(base[both], tuned[both])
     missing = int((~both).sum())
     if not missing:
         return plain
@@ -98,15 +140,32 @@ def _unbounded(
     return replace(plain, low=None, high=None, cautions=(caution, *plain.cautions))
 
 
-def _difference(
-    base: Floats, tuned: Floats, groups: NDArray[np.object_] | None, level: float, binary: bool
-) -> Estimate:
-    if not binary or groups is not None:
-        return paired_difference(base, tuned, groups, level=level)
-    for name, scores in (("base", base), ("tuned", tuned)):
-        between = (scores != 0) & (scores != 1)
-        if between.any():
-            found = scores[int(np.argmax(between))]
-            raise ValueError(f"{name} holds {found}: binary scores are 0 or 1; pass binary=False for graded ones")
-    d = tuned - base
-    return tango_interval(int(np.sum(d < 0)), int(np.sum(d > 0)), d.size, level=level)
+@dataclass(frozen=True, slots=True)
+class _How:
+    """How complete scores make a difference. groups, tasks: labels an item."""
+
+    groups: NDArray[np.object_] | None
+    tasks: NDArray[np.object_] | None
+    level: float
+    binary: bool
+    share: float
+
+    def only(self, kept: NDArray[np.bool_]) -> _How:
+        groups, tasks = (None if one is None else one[kept] for one in (self.groups, self.tasks))
+        return replace(self, groups=groups, tasks=tasks)
+
+    def difference(self, base: Floats, tuned: Floats) -> Estimate:
+        if self.tasks is not None:
+            return mean_over_tasks(base, tuned, self.tasks, self.groups, level=self.level, share=self.share)
+        if not self.binary or self.groups is not None:
+            return paired_difference(base, tuned, self.groups, level=self.level, share=self.share)
+        for name, scores in (("base", base), ("tuned", tuned)):
+            between = (scores != 0) & (scores != 1)
+            if between.any():
+                found = scores[int(np.argmax(between))]
+                raise ValueError(f"{name} holds {found}: binary scores are 0 or 1; pass binary=False for graded ones")
+        regressed, fixed = int(np.sum(tuned < base)), int(np.sum(tuned > base))
+        if self.share == 1:
+            return tango_interval(regressed, fixed, base.size, level=self.level)
+        kept = int(np.sum(base * tuned))
+        return kept_share_interval(kept, regressed, fixed, base.size, share=self.share, level=self.level)

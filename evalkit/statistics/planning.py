@@ -8,14 +8,18 @@ from evalkit.statistics.cautions import ENOUGH, rests_on_too_few
 from evalkit.types import Estimate
 
 
-def more_items_needed(estimate: Estimate, threshold: float, *, differences: int | None = None) -> int | None:
+def more_items_needed(
+    estimate: Estimate, threshold: float, *, differences: int | None = None, level: float | None = None
+) -> int | None:
     """Further items until `threshold` lies outside the interval, were value and spread to stay as observed.
 
     The smallest N with |value - threshold| > z sigma / sqrt(N), sigma = se sqrt(n), less the n there are; where the
-    interval is wider than z se (few items, missing ones) its own half-width is scaled instead. 0: the interval is clear
-    of the threshold. None: no number would do (the value is at the threshold), or there is no interval to go by.
+    interval is wider than z se (few items, missing ones) its own half-width is scaled instead. Where no spread was seen the
+    interval closes as 1 / N and not as 1 / sqrt(N): a half-width h has h / (1 - h) = z^2 / N (Tango's exactly, Clopper
+    and Pearson's nearly). 0: the interval is clear of the threshold. None: no number would do (the value is at the threshold), or there is no interval to go by.
     Where too few items differ for a pass, N is at least what makes enough of them differ at the observed rate.
-    differences: how many differ, unless `estimate.differing` says so.
+    differences: how many differ, unless `estimate.differing` says so. level: at which all N are to be read, where that is not
+    the estimate's: the last look's, for what an earlier look left undecided.
     """
     from scipy.special import ndtri
 
@@ -29,10 +33,14 @@ def more_items_needed(estimate: Estimate, threshold: float, *, differences: int 
         if gap == 0:
             return None
         half = estimate.value - low if estimate.value > threshold else high - estimate.value
-        by_spread = float(ndtri((1 + estimate.level) / 2)) * se * math.sqrt(n) if se is not None else 0.0
-        needed = math.floor((by_spread / gap) ** 2) + 1
-        if needed <= n:
-            needed = max(math.floor(n * (half / gap) ** 2) + 1, n + 1)
+        now, then = (float(ndtri((1 + one) / 2)) for one in (estimate.level, level or estimate.level))
+        narrower = (then / now) ** 2
+        if se == 0 and estimate.worst is None and half < 1:
+            needed = max(math.floor(narrower * n * half / (1 - half) * (1 - gap) / gap) + 1, n + 1)
+        else:
+            needed = math.floor((then * se * math.sqrt(n) / gap) ** 2) + 1 if se is not None else 0
+            if needed <= n:
+                needed = max(math.floor(narrower * n * (half / gap) ** 2) + 1, n + 1)
     if rests_on_too_few(estimate):
         differing = estimate.differing if estimate.differing is not None else differences
         if not differing:

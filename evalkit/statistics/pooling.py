@@ -34,7 +34,8 @@ def pooled(
     MOVER alone up to .02 but a gain up to .05, beyond the wider of both up to .021 on either side. Once every suite
     has 20 differences the t interval alone misses at most .033 of the time, with discordance of losses only.
 
-    One estimate alone is passed through, turned: its own interval is the better one.
+    One estimate alone is passed through, turned, method and all: its own interval is the better one, and a suite that is the
+    only one of its role has one interval and not two.
 
     Without an interval of a component there is none of the pool, and a caution says of which. Cautions of components
     are passed on, so a pool that rests on too few differences somewhere is recognised as such.
@@ -48,6 +49,8 @@ def pooled(
         return None
     shares = [weight / math.fsum(weights) for weight in weights]
     parts = [_turned(one) if sign < 0 else one for one in estimates]
+    if len(parts) == 1:
+        return parts[0]
     ses = [one.se for one in parts if one.se is not None]
     counts = [one.differing for one in parts if one.differing is not None]
     named = list(zip(names, parts, strict=True))
@@ -79,8 +82,6 @@ def macro_average(
     result = pooled(estimates, [1.0] * len(estimates), level=level, names=names)
     if result is None:
         raise ValueError("no tasks to average: a suite has at least one")
-    if len(estimates) == 1:
-        return estimates[0]
     return replace(result, method=result.method.replace("pooled", "mean of tasks"))
 
 

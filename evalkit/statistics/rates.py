@@ -14,8 +14,6 @@ def clopper_pearson(successes: int, n: int, *, level: float = 0.95) -> Estimate:
     Raises ValueError unless 0 <= successes <= n.
     Source: Clopper and Pearson 1934, Biometrika 26:404-413.
     """
-    from scipy.special import betaincinv
-
     method = "Clopper-Pearson"
     if not 0 < level < 1:
         raise ValueError(f"level={level!r}: must lie between 0 and 1, as in 0.95")
@@ -23,11 +21,19 @@ def clopper_pearson(successes: int, n: int, *, level: float = 0.95) -> Estimate:
         raise ValueError(f"successes={successes}, n={n}: must satisfy 0 <= successes <= n")
     if n == 0:
         return Estimate(math.nan, None, None, None, level, method, 0, ("no item was scored",))
-    tail = (1 - level) / 2
     rate = successes / n
-    low = float(betaincinv(successes, n - successes + 1, tail)) if successes else 0.0
-    high = float(betaincinv(successes + 1, n - successes, 1 - tail)) if successes < n else 1.0
+    low, high = limits_at_size(rate, n, level)
     return Estimate(rate, math.sqrt(rate * (1 - rate) / n), low, high, level, method, n)
+
+
+def limits_at_size(rate: float, n: float, level: float) -> tuple[float, float]:
+    """Clopper and Pearson's limits of a rate seen over `n` items, which need be no whole number, nor the events among them."""
+    from scipy.special import betaincinv
+
+    tail, hits = (1 - level) / 2, rate * n
+    low = float(betaincinv(hits, n - hits + 1, tail)) if rate > 0 else 0.0
+    high = float(betaincinv(hits + 1, n - hits, 1 - tail)) if rate < 1 else 1.0
+    return low, high
 
 
 def mcnemar_exact(regressed: int, fixed: int) -> float:

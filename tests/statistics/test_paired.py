@@ -125,6 +125,18 @@ def test_fewer_than_20_differing_clusters_are_too_few_however_many_items_differ(
     assert rests_on_too_few(estimate) is cautioned
 
 
+@pytest.mark.parametrize("groups", [None, np.repeat(np.arange(100), 3)])
+def test_held_against_a_share_of_base_what_differs_is_still_tuned_from_base(groups):
+    """Every item that both got right has the difference 1 - share, which is no difference between the models."""
+    base = np.ones(300)
+    tuned = np.where(np.arange(300) < 57, 0.0, 1.0) if groups is not None else np.where(np.arange(300) < 19, 0.0, 1.0)
+    estimate = paired_difference(base, tuned, groups, share=0.98)
+    assert estimate.value == pytest.approx(tuned.mean() - 0.98)
+    assert estimate.differing == 19 and rests_on_too_few(estimate)
+    plain = paired_difference(base, tuned, groups)
+    assert (estimate.se, estimate.differing) == (pytest.approx(plain.se), plain.differing)
+
+
 @pytest.mark.parametrize("n", [0, 1])
 def test_fewer_than_two_items_give_no_interval(n):
     estimate = paired_difference([0.0] * n, [1.0] * n)

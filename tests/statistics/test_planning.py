@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from evalkit.statistics import (
+    clopper_pearson,
     detectable_difference,
     more_items_needed,
     paired_difference,
@@ -88,6 +89,25 @@ def test_an_undecided_suite_without_a_difference_still_needs_more():
     more = more_items_needed(tango_interval(0, 0, 50), -0.02)
     assert more > 0
     assert tango_interval(0, 0, 50 + more).low > -0.02
+
+
+@pytest.mark.parametrize("n", [20, 100])
+def test_without_a_difference_the_number_that_is_enough_is_nearly_the_least(n):
+    """No spread was seen, so the interval closes as 1 / N: by 1 / sqrt(N) it would be several times as many."""
+    more = more_items_needed(tango_interval(0, 0, n), -0.01)
+    assert tango_interval(0, 0, n + more).low > -0.01 > tango_interval(0, 0, n + more - 2).low
+    more = more_items_needed(clopper_pearson(0, n), 0.02)
+    assert clopper_pearson(0, n + more).high < 0.02
+    assert clopper_pearson(0, math.floor(0.85 * (n + more))).high > 0.02
+
+
+def test_what_a_look_left_undecided_is_counted_at_the_level_of_the_last():
+    wide = tango_interval(10, 10, 200, level=0.999999)
+    plain = replace(wide, low=tango_interval(10, 10, 200).low, level=0.95)
+    assert more_items_needed(wide, -0.02, level=0.95) == more_items_needed(plain, -0.02)
+    assert more_items_needed(wide, -0.02) > 4 * more_items_needed(wide, -0.02, level=0.95)
+    none = tango_interval(0, 0, 50, level=0.999999)
+    assert more_items_needed(none, -0.02, level=0.95) == more_items_needed(tango_interval(0, 0, 50), -0.02)
 
 
 def test_none_where_no_number_would_do():

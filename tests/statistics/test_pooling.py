@@ -57,11 +57,14 @@ def test_binary_suites_with_many_flips_against_a_bootstrap():
     assert (tax.low, tax.high) == pytest.approx(tuple(np.quantile(drawn, [0.025, 0.975])), abs=4e-4)
 
 
-def test_one_suite_alone_keeps_its_limits_where_few_items_differ():
-    suite = tango_interval(0, 0, 150)
+@pytest.mark.parametrize(("regressed", "fixed"), [(0, 0), (25, 0), (40, 30)])
+def test_one_suite_alone_keeps_its_interval(regressed, fixed):
+    """Turned: a loss counts positive. A t interval of the same flips would be another one, .171 for .178 at 25 of 200."""
+    suite = tango_interval(regressed, fixed, 200)
     tax = pooled([suite], [2.5], sign=-1)
-    assert (tax.low, tax.high) == pytest.approx((suite.low, suite.high))
-    assert tax.method == "pooled, MOVER"
+    assert (tax.value, tax.low, tax.high) == (-suite.value, -suite.high, -suite.low)
+    assert (tax.method, tax.df, tax.differing) == ("Tango score", 199, regressed + fixed)
+    assert pooled([suite], [2.5]) == suite
 
 
 def test_suites_without_a_single_difference_do_not_give_an_interval_of_no_width():

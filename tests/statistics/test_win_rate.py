@@ -94,6 +94,21 @@ def test_clusters_of_one_prompt_are_prompts():
     assert win_rate(scores, ["a", "b", None, None]) == win_rate(scores)
 
 
+@pytest.mark.parametrize("won", [0.0, 0.5, 1.0])
+def test_prompts_that_all_score_the_same_have_a_width_by_the_number_of_clusters(won):
+    paired = np.repeat(np.arange(30), 2)
+    twice, once = win_rate([won] * 60, paired), win_rate([won] * 30)
+    assert (twice.low, twice.high) == pytest.approx((once.low, once.high))
+    assert rests_on_too_few(twice) == rests_on_too_few(once) == (won == 0.5)
+    assert (twice.n, twice.method) == (60, "Clopper-Pearson (30 clusters), by prompt")
+
+
+def test_one_pair_of_prompts_in_a_cluster_costs_little_of_thirty_wins():
+    # hand-worked: 30^2 / (28 + 2^2) = 28.1 clusters of equal size
+    found = win_rate([1.0] * 30, ["a", "a", *[None] * 28])
+    assert found.low == pytest.approx(0.025 ** (32 / 900)) and found.high == 1.0
+
+
 def test_few_clusters_give_no_interval():
     estimate = win_rate([0, 1, 1, 0.5], ["a", "a", "b", "b"])
     assert estimate.low is None and "2 cluster(s)" in estimate.cautions[0]
