@@ -35,15 +35,18 @@ class Ahead:
         self._stopped = threading.Event()
         self._error: BaseException | None = None
         self._idle = self._wanted = False
-        self.ended = False
+        self._ended = False
         self._thread = threading.Thread(target=self._work, name=f"rendering-{name}", daemon=True)
         self._thread.start()
 
-    def take(self, until: Until) -> list[Rendered]:
-        """What has been rendered and not taken yet, oldest first, at most a chunk; empty when there is nothing."""
+    def take(self, until: Until) -> list[Rendered] | None:
+        """What has been rendered and not taken yet, oldest first, at most a chunk.
+
+        Empty where there is nothing at the moment, None where nothing further will come.
+        """
         with self._changed:
             self._wanted = True
-            while not self._chunks and not self.ended:
+            while not self._chunks and not self._ended:
                 if until == "now" or (until == "idle" and self._idle):
                     return []
                 self._changed.wait()
@@ -52,13 +55,13 @@ class Ahead:
                 return self._chunks.popleft()
         if self._error is not None:
             raise self._error
-        return []
+        return None
 
     def fail(self, error: BaseException) -> None:
         """Render nothing further: whoever takes or waits meets `error`. For what no answer can be hoped for any more."""
         with self._changed:
             self._error = self._error or error
-            self.ended = True
+            self._ended = True
             self._stopped.set()
             self._chunks.clear()
             self._changed.notify_all()
@@ -93,7 +96,7 @@ class Ahead:
             self._error = self._error or error
         finally:
             with self._changed:
-                self.ended = True
+                self._ended = True
                 self._changed.notify_all()
 
     def _hand_over(self, chunk: list[Rendered], *, idle: bool = False) -> None:

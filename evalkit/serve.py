@@ -96,6 +96,7 @@ class _Serving:
     lost: dict[str, int] = field(default_factory=dict)
     unkeyed: int = 0
     generating: bool = False
+    over: bool = False  # nothing further will be rendered
     ahead: Ahead = field(init=False)
     behind: Behind = field(init=False)
 
@@ -162,18 +163,18 @@ class _Serving:
                     self._refuse(part, _budget_spent(limit))
                     continue
                 yield one
-            ended = self.ahead.ended  # before looking: what was handed over until then is seen
             if not self._take("some" if not self.waiting else "now" if at_once else "idle"):
-                if ended:
+                if self.over:
                     return
                 yield None
 
     def _take(self, until: Until) -> bool:
         """Sort what has been rendered: answered by the journal, with an answer that is awaited, or to be asked."""
         rendered = self.ahead.take(until)
+        self.over = rendered is None
         repeated: list[tuple[str, Prepared]] = []
         fresh: dict[str, Prepared] = {}
-        for request, one in rendered:
+        for request, one in rendered or ():
             self._tally(request).asked += 1
             if isinstance(one, Failure):
                 self.behind.put(Landed([(request, None)], Completion("", finish_reason="error", failure=one)))
