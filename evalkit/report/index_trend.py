@@ -65,7 +65,8 @@ def levels(trends: Sequence[Trend]) -> str:
     """At which level the intervals of what is drawn hold, in words: 95 %, or 90 or 95 % (as each run's policy asks)."""
     drawn = [point for trend in trends[:MOST_TRENDS] for point in (*trend.gain, *trend.tax, *trend.win_rate)]
     found = [f"{100 * level:g}" for level in sorted({point.value.level for point in drawn})]
-    return f"{' or '.join(found)} %{" (as each run's policy asks)" if len(found) > 1 else ''}"
+    policies = " (as each run's policy asks)" if len(found) > 1 else ""
+    return f"{' or '.join(found)} %{policies}"
 
 
 def _panel(trend: Trend) -> Panel:
