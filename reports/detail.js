@@ -85,7 +85,7 @@ function tool(label, focus, pressed, act) {
 function drawTools(entry, sample, marks) {
   const tools = el("div", "tools", tool("Word diff", "diff", view.diff !== "off", () => go({ diff: view.diff === "off" ? "" : "off" }, false)));
   if (marks === undefined) tools.append("The two answers have too little in common for a word diff.");
-  else if (marks && marks.some((side) => side.some(([, changed]) => changed))) tools.append(el("span", "marks", el("del", "", "only in base"), " ", el("ins", "", "only in tuned")));
+  else if (marks && marks.some((side) => side.some(([, changed]) => changed))) tools.append(el("span", "told", el("del", "", "only in base"), " ", el("ins", "", "only in tuned")));
   const samples = Math.max(entry.base.length, entry.tuned.length);
   if (samples > 1) tools.append("Sample");
   for (let s = 0; samples > 1 && s < samples; s++) {

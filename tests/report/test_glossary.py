@@ -21,7 +21,7 @@ def test_a_judged_run_with_a_guard_explains_both(run):
         "Same answer when asked again",
         "Exam error rates",
         "Guard rate",
-        "Declined",
+        "Length of an answer",
     } <= told.keys()
     assert "pass@k" not in told
     assert all(meaning.endswith(".") for meaning in told.values())

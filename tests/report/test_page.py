@@ -346,7 +346,7 @@ def test_no_width_scrolls_sideways_and_each_theme_has_its_paper(report, open_pag
         report + "#samples?suite=gsm8k&cell=regressed", viewport={"width": width, "height": 844}, color_scheme=scheme
     )
     rows(page).first.click()
-    while (closed := page.locator("details:not([open]) > summary")).count():
+    while (closed := page.locator("main details:not([open]) > summary")).count():
         closed.first.click()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     paper = page.evaluate("getComputedStyle(document.body).backgroundColor")

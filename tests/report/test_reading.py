@@ -102,7 +102,7 @@ def test_a_slices_row_opens_the_items_of_that_slice(tmp_path, open_page):
     expect_rows(page, 15)
     assert page.locator("select[name=slice] option").all_inner_texts() == ["all slices", "level: 1", "topic: a: \u00e9"]
     page.goto(page.url + "&cell=unscored")
-    sync_api.expect(page.locator("#found")).to_contain_text("0 without cell")
+    sync_api.expect(page.locator("#found")).to_contain_text('15 without cell "– unscored"')
     sync_api.expect(page.locator("#found")).to_contain_text('without slice "topic: a: \u00e9"')
 
 
@@ -199,15 +199,15 @@ def test_the_keys_and_the_marks_of_the_diff_are_explained_where_they_are(report,
     )
     assert {"Out of form", "Judge's verdict"} <= set(labels) and not {"Form", "Verdict"} & set(labels)
     rows(page).first.click()
-    assert page.locator(".marks").inner_text() == "only in base only in tuned"
+    assert page.locator(".told").inner_text() == "only in base only in tuned"
     for mark in ("del", "ins"):
         drawn = [
             page.locator(f"{place} {mark}").first.evaluate("one => getComputedStyle(one).backgroundColor")
-            for place in (".marks", ".pair")
+            for place in (".told", ".pair")
         ]
         assert drawn[0] == drawn[1]
     page.keyboard.press("d")
-    sync_api.expect(page.locator(".marks")).to_have_count(0)
+    sync_api.expect(page.locator(".told")).to_have_count(0)
 
 
 def test_drawing_an_item_again_keeps_the_focus_and_what_was_unfolded(tmp_path, open_page):
