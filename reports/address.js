@@ -56,10 +56,10 @@ function link(text, change) {
 function follow() {
   const before = view;
   view = viewFromAddress();
-  const changed = JSON.stringify(view) !== JSON.stringify(before);
-  if (!changed) return;
+  if (JSON.stringify(view) === JSON.stringify(before)) return;
   render();
-  if (view.open && view.open !== before.open) showOpen();
+  if (view.open && view.open !== before.open && placeOf(view.open) >= 0) showOpen();
+  else if (view.open && view.open !== before.open) section.scrollIntoView();
   else if (FILTERS.some((name) => view[name] && view[name] !== before[name])) section.scrollIntoView();
   else if (before.open && !view.open) focusOn(`row ${before.open}`);
 }
