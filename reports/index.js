@@ -469,6 +469,7 @@ async function start() {
     else apply();
   });
   form.addEventListener("submit", (/** @type {Event} */ event) => event.preventDefault());
+  byId("keys").onclick = () => byId("help").showModal();
   document.addEventListener("keydown", onKey);
   addEventListener("hashchange", follow);
   addEventListener("popstate", follow);

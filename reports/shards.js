@@ -40,9 +40,9 @@ function textsAtHand(i) {
 /** needle: in lower case. read, of: shards. @typedef {{needle: string, hits: Set<number>, read: number, of: number, done: boolean}} Search */
 /** @type {Search} */ let search = { needle: "", hits: new Set(), read: 0, of: 0, done: true };
 
-/** @param {Texts} entry @param {string} needle */
+/** Whether the prompt, an answer, what was extracted from it, the gold or a reason of a judge holds it. @param {Texts} entry @param {string} needle */
 function saysSo(entry, needle) {
-  const said = [entry.prompt, entry.gold, ...[...entry.base, ...entry.tuned].flatMap((one) => [one.text, one.reasoning])];
+  const said = [entry.prompt, entry.base_prompt, entry.gold, ...[...entry.base, ...entry.tuned].flatMap((one) => [one.text, one.reasoning, one.answer]), ...entry.verdicts.flatMap((one) => [one.reason, one.failure])];
   return said.some((text) => text && text.toLowerCase().includes(needle));
 }
 

@@ -61,7 +61,7 @@ class DriftView:
 
 def drift_view(comparison: Comparison) -> DriftView | None:
     """The section, or None where nothing was measured. Rates of zero on both sides are left out."""
-    shown = [(one, [measure for measure in one.measures if not _is_nothing(measure)]) for one in comparison.drift]
+    shown = [(one, [measure for measure in one.measures if not is_nothing(measure)]) for one in comparison.drift]
     tables = [
         Table(suite_name(one), [_line(measure) for measure in kept], sum(m.moved for m in kept), one.cautions)
         for one, kept in shown
@@ -72,7 +72,7 @@ def drift_view(comparison: Comparison) -> DriftView | None:
 
 def headline(drift: Sequence[SuiteDrift]) -> str:
     """How many measures moved, and the ones that did most clearly: farthest from zero in widths of their interval."""
-    measures = [(one, measure) for one in drift for measure in one.measures if not _is_nothing(measure)]
+    measures = [(one, measure) for one in drift for measure in one.measures if not is_nothing(measure)]
     moved = sorted(((o, m) for o, m in measures if m.moved), key=lambda pair: -_clarity(pair[1]))
     if not moved:
         return f"None of {count(len(measures))} measures moved: every interval holds zero, or there is none."
@@ -128,7 +128,8 @@ def _level(value: float | None, unit: str) -> str:
     return f"{rounded(value)} {unit}" if unit in ("tokens", "characters") else amount(value, unit)
 
 
-def _is_nothing(measure: Drift) -> bool:
+def is_nothing(measure: Drift) -> bool:
+    """Whether it is a rate of zero on both sides, which no table lists."""
     return measure.unit == "rate" and not measure.base and not measure.tuned
 
 

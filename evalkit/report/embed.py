@@ -51,6 +51,7 @@ def embed(table: pa.Table | Samples, items: Any, *, seed: int = 0, room: int = P
         "suite": lambda: _coded(items["suite"]),
         "task": lambda: _coded(items["task"]),
         "id": lambda: items["id"].tolist(),
+        "slices": lambda: _coded(items["slices"]),
         "cell": lambda: _indices(items["cell"], CELLS),
         "cause": lambda: _coded(items["cause"].fillna("")),
         "form": lambda: _indices(items["form"], FORMS),

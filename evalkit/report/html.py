@@ -14,6 +14,7 @@ from evalkit.catalog import builtin_folder
 from evalkit.records import Samples, without_probes
 from evalkit.report import (
     drift,
+    glossary,
     incumbent,
     judged,
     noise,
@@ -31,7 +32,19 @@ from evalkit.report.embed import embed
 from evalkit.report.items import item_frame
 from evalkit.types import IMPORTED, Comparison, Decision, Manifest
 
-SCRIPTS = ("page.js", "shards.js", "orders.js", "explorer.js")
+SCRIPTS = (
+    "page.js",
+    "print.js",
+    "shards.js",
+    "orders.js",
+    "items.js",
+    "address.js",
+    "diff.js",
+    "detail.js",
+    "rows.js",
+    "contents.js",
+    "explorer.js",
+)
 
 
 def render_html(comparison: Comparison, decision: Decision, manifest: Manifest, table: pa.Table | Samples) -> str:
@@ -54,6 +67,8 @@ def render_html(comparison: Comparison, decision: Decision, manifest: Manifest, 
         remedies=words.remedies(decision, imported=manifest.base.backend == IMPORTED),
         cautions=words.cautions(comparison, decision, manifest),
         tax_lines=tax.tax_lines(comparison, decision),
+        p_values=tax.p_values(comparison),
+        terms=glossary.terms(comparison),
         has_slices=any(suite.slices for suite in comparison.suites),
         groups=plots.forest_groups(comparison, decision),
         plane=plots.gain_tax_plane(comparison, decision),

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from evalkit.report import html
 from evalkit.report.embed import pack
 from evalkit.report.index_rows import Link, page_data, quoted, run_rows, sweep_rows, tallies
-from evalkit.report.index_trend import panels
+from evalkit.report.index_trend import levels, panels
 from evalkit.report.words import ROLES, VERDICTS
 from evalkit.types import RunIndex, Trend
+
+SCRIPTS = ("page.js", "print.js", "index.js")
 
 GENERATOR = "evalkit view"
 """Stands in the page, so that a page of ours can be told from anybody else's before it is written over."""
@@ -22,7 +24,7 @@ def render_index(index: RunIndex, trends: Sequence[Trend], link: Link | None = N
     """
     at = link or (lambda folder: quoted(folder, "report.html"))
     style = html.asset("report.css") + html.asset("index.css")
-    script = html.asset("page.js") + html.asset("index.js")
+    script = "".join(html.asset(name) for name in SCRIPTS)
     rows = run_rows(index, at)
     drawn, undrawn = panels(trends)
     return (
@@ -42,6 +44,7 @@ def render_index(index: RunIndex, trends: Sequence[Trend], link: Link | None = N
             judged=any(row.win_rate for row in rows),
             panels=drawn,
             undrawn=undrawn,
+            levels=levels(trends),
             data=pack({**page_data(rows), "verdicts": VERDICTS, "roles": ROLES}),
         )
     )

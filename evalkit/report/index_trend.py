@@ -60,6 +60,14 @@ def panels(trends: Sequence[Trend]) -> tuple[list[Panel], int]:
     return drawn, max(0, len(trends) - MOST_TRENDS)
 
 
+def levels(trends: Sequence[Trend]) -> str:
+    """At which level the intervals of what is drawn hold, in words: 95 %, or 90 or 95 % (as each run's policy asks)."""
+    drawn = [point for trend in trends[:MOST_TRENDS] for point in (*trend.gain, *trend.tax, *trend.win_rate)]
+    found = [f"{100 * level:g}" for level in sorted({point.value.level for point in drawn})]
+    policies = " (as each run's policy asks)" if len(found) > 1 else ""
+    return f"{' or '.join(found)} %{policies}"
+
+
 def _panel(trend: Trend) -> Panel:
     told = f"{count(trend.runs)} runs"
     if trend.others:

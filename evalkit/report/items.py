@@ -21,7 +21,7 @@ VIEWS = ("", "base", "tuned", "tie", "split", "unreadable")
 FORMS = ("", "base", "tuned", "both")  # by what is lost: 1 base, 2 tuned, 3 both
 OVERLAPS = ("unknown", "no", "yes")
 
-_LIGHT = [*KEY, "arm", "value", "cause", "failure", "overlap", "completion_tokens"]
+_LIGHT = [*KEY, "slices", "arm", "value", "cause", "failure", "overlap", "completion_tokens"]
 
 
 def length_unit(table: pa.Table | Samples) -> str:
@@ -56,6 +56,7 @@ def item_frame(table: pa.Table | Samples) -> pd.DataFrame:
 
     base, tuned: mean value over samples, NaN where nothing was answered. cell: one of CELLS ("unscored": the task has no
     score, only answers). form: whose answer was lost to its form, one of FORMS; of items scored on both sides.
+    slices: what the item is by its suite's slices, as a JSON object, "" where that says nothing.
     overlap: one of OVERLAPS, whether the item stands in either arm's training data. cause: why tuned lost the first sample it lost. judge: one of VIEWS, of the first judge by name;
     "split" where the two orders disagree. base_tokens, tuned_tokens: mean length of the answers.
     """
@@ -70,6 +71,7 @@ def item_frame(table: pa.Table | Samples) -> pd.DataFrame:
         for arm, mine in arms.items():
             items[f"{arm}{name}"] = _mean(codes[mine], of_row[mine], n)
     items = items[[*KEY, "base", "tuned", "base_length", "tuned_length"]]
+    items["slices"] = rows["slices"].iloc[np.unique(codes, return_index=True)[1]].astype(object).fillna("").to_numpy()
     items["failed"] = np.bincount(codes[rows["failure"].notna().to_numpy()], minlength=n) > 0
     items["cell"] = _cells(items)
     items["cause"] = _causes(codes, rows["cause"], arms["tuned"], n)

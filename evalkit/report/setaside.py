@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import PurePath
 
-from evalkit.report.numbers import count, difference, rounded
+from evalkit.report.numbers import THIN_SPACE, count, difference, rounded
 from evalkit.report.view import samples_link
 from evalkit.types import ARMS, Comparison, Estimate, Manifest, SuiteResult, TrainingFile
 
@@ -124,7 +124,7 @@ def searched(files: Iterable[TrainingFile]) -> str:
 
 def megabytes(size: int) -> str:
     """A file's size: 812 bytes, 48.2 MB."""
-    return f"{size / 1e6:,.1f} MB" if size >= 100_000 else f"{rounded(size)} bytes"
+    return f"{size / 1e6:,.1f} MB".replace(",", THIN_SPACE) if size >= 100_000 else f"{rounded(size)} bytes"
 
 
 def _left(estimate: Estimate, unit: str | None) -> str:

@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from evalkit.records import SCHEMA, Samples
 from evalkit.report.items import item_codes
+from evalkit.report.numbers import count
 from evalkit.samples import pc
 
 SHARD_CHARS = 400_000  # of one shard before it is packed: a few milliseconds to unpack
@@ -78,7 +79,9 @@ def shorten(text: str | None, longest: int = LONGEST) -> str | None:
         return text
     head, tail = longest * 2 // 3, longest // 3
     left_out = len(text) - head - tail
-    return f"{text[:head]}\n\n[... {left_out:,} characters left out; whole in samples.parquet ...]\n\n{text[-tail:]}"
+    return (
+        f"{text[:head]}\n\n[... {count(left_out)} characters left out; whole in samples.parquet ...]\n\n{text[-tail:]}"
+    )
 
 
 def _lengths(samples: Samples, codes: np.ndarray, n: int) -> np.ndarray:

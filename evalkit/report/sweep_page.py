@@ -24,7 +24,7 @@ from evalkit.report.sweep_charts import (
     step_curve,
 )
 from evalkit.report.words import ROLES, VERDICTS, sentence, worst_first
-from evalkit.types import Candidate, Estimate, SuiteResult, Sweep
+from evalkit.types import Candidate, Estimate, JudgeResult, SuiteResult, Sweep
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +93,15 @@ def _line(place: int, one: Candidate, sweep: Sweep) -> Line:
         gain=difference(sweep_words.shown(one, "gain")),
         tax=sweep_words.tax(sweep_words.shown(one, "tax")),
         against="the best" if one.name == sweep.best else sweep_words.against_best(one),
-        judges="; ".join(f"{judge.name} {rate(judge.win_rate)}" for judge in judges if judge.win_rate is not None),
+        judges="; ".join(_win_rate(judge) for judge in judges if judge.win_rate is not None),
         why=why,
     )
+
+
+def _win_rate(judge: JudgeResult) -> str:
+    """A judge's win rate, marked where it can decide nothing: it passed no exam, or is one vote of a jury."""
+    advisory = "" if judge.exam == "passed" and judge.jury is None else " (advisory)"
+    return f"{judge.name} {rate(judge.win_rate)}{advisory}"
 
 
 def _limits(sweep: Sweep) -> tuple[float | None, float | None]:

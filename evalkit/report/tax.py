@@ -35,7 +35,7 @@ def _lines(comparison: Comparison, decision: Decision) -> Iterator[Line]:
         meaning = f"the largest loss of one suite, with limits that hold for all {count(k)} at once"
         yield Line("Worst suite", worst_suite(comparison.worst_tax), meaning)
     if comparison.tax and k > 1:
-        found = [f"{name} (p {_p(p)})" for name, p in comparison.losses_found.items()]
+        found = list(comparison.losses_found)
         more = f" and {count(len(found) - 5)} more" if len(found) > 5 else ""
         yield Line(
             "Losses found", ", ".join(found[:5]) + more if found else "none",
@@ -93,6 +93,11 @@ def _percents(kept: Estimate) -> str:
 
 def _suites(number: int, role: str = "retain") -> str:
     return f"the {role} suite" if number == 1 else f"{count(number)} {role} suites"
+
+
+def p_values(comparison: Comparison) -> str:
+    """The adjusted p-values of the losses found, for the method: gsm8k p < 0.001, mmlu p = 0.020."""
+    return ", ".join(f"{name} p {_p(p)}" for name, p in comparison.losses_found.items())
 
 
 def _p(p: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from dataclasses import dataclass
 from urllib.parse import urlencode
@@ -26,7 +27,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A task or a slice of a suite, as the table shows it under the suite. link: its samples, "" where nothing finds them."""
+    """A task or a slice of a suite, as the table shows it under the suite. link: its samples."""
 
     label: str
     result: Slice | TaskResult
@@ -151,13 +152,18 @@ def _slice_part(suite: SuiteResult, one: Slice) -> Part:
         flagged=one.flagged,
         details=f"n = {count(one.n)}, {one.delta.method}{p}",
         cautions=list(one.delta.cautions),
-        link=samples_link(suite=suite.name, q=one.value) if whole else "",
+        link=samples_link(suite=suite.name, task=one.value) if whole else _slice_link(suite.name, one),
     )
+
+
+def _slice_link(suite: str, one: Slice) -> str:
+    named = json.dumps([one.name, one.value], ensure_ascii=False, separators=(",", ":"))
+    return samples_link(suite=suite, slice=named)
 
 
 def _task_part(suite: SuiteResult, task: TaskResult) -> Part:
     details = f"n = {count(task.n)}, {task.delta.method}"
-    return Part(task.name, task, False, details, list(task.cautions), samples_link(suite=suite.name, q=task.name))
+    return Part(task.name, task, False, details, list(task.cautions), samples_link(suite=suite.name, task=task.name))
 
 
 def causes(comparison: Comparison) -> Causes | None:

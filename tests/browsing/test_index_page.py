@@ -299,3 +299,21 @@ def test_a_real_report_works_in_the_confines_it_is_served_in(tmp_path, open_page
     finally:
         serving.stop()
         thread.join()
+
+
+def test_the_keys_have_a_button_and_folded_trends_are_printed(index, open_page):
+    page = open_page(index)
+    page.get_by_role("button", name="Keys").click()
+    assert page.locator("#help").is_visible()
+    page.keyboard.press("Escape")
+    closed = page.locator("main details:not([open])")
+    before = closed.count()
+    assert before >= 1
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert closed.count() == 0
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert closed.count() == before
+
+
+def test_the_trend_says_at_which_level_its_intervals_hold(index, open_page):
+    assert "with its 95 % interval" in open_page(index).locator("#trend .note").first.inner_text()

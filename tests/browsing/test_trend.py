@@ -1,12 +1,14 @@
 """Which runs belong on one line."""
 
+from dataclasses import replace
+
 import pytest
 from stored_runs import made, store, usual
 
 from evalkit.browsing import Scanner, trends
 from evalkit.browsing.trend import family
 from evalkit.report import index_trend
-from evalkit.report.index_trend import panels, trend_chart
+from evalkit.report.index_trend import levels, panels, trend_chart
 
 
 def trends_of(root):
@@ -97,3 +99,13 @@ def test_two_runs_of_one_moment_and_of_one_step_are_drawn(tmp_path):
     assert panel.times == [] and len(panel.steps) == 3
     dots = index_trend._dots(trends_of(tmp_path)[0].gain, 0.0, "step")
     assert {dot.line for dot in dots} == {""}
+
+
+def test_the_page_says_at_which_level_the_intervals_of_what_is_drawn_hold(tmp_path):
+    for at in range(2):
+        store(tmp_path / str(at), made(f"m{at}", hours=at))
+    [trend] = trends_of(tmp_path)
+    assert levels([trend]) == "95 %"
+    first, *others = trend.gain
+    other = replace(first, value=replace(first.value, level=0.9))
+    assert levels([replace(trend, gain=(other, *others))]) == "90 or 95 % (as each run's policy asks)"

@@ -139,7 +139,7 @@ def test_a_page_of_the_largest_room_stays_below_25_megabytes():
 def test_a_shortened_text_keeps_its_two_ends_and_says_where_the_rest_is():
     text = shorten("a" * 10_000 + "END", 300)
     assert text.startswith("aaa") and text.endswith("END")
-    assert "9,703 characters left out; whole in samples.parquet" in text
+    assert "9\u202f703 characters left out; whole in samples.parquet" in text
     assert shorten("short", 300) == "short"
 
 

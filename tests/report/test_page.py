@@ -3,87 +3,26 @@
 import json
 import random
 import re
-import shutil
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from urllib.parse import quote, urlencode
 
+import opened
 import pyarrow as pa
 import pytest
 from example_run import REASONING, Planned, make_run
+from opened import expect_rows, rows, written
 
 from evalkit.records import Records, with_overlaps
 from evalkit.report.embed import embed
-from evalkit.report.html import render_html
 from evalkit.report.items import item_frame
 from evalkit.types import Completion, Example, Message, Prepared, Request, Sampling, Score
 
 sync_api = pytest.importorskip("playwright.sync_api")
-
-CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="needs Debian's chromium: apt-get install chromium"),
-]
-QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
-         "--disable-sync", "--no-first-run"]  # fmt: skip
+pytestmark = opened.MARKS
 HOSTILE = (
     "</script><script>document.title='owned'</script><img src=https://example.com/x onerror=\"document.title='owned'\">"
 )
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(scope="module")
-def report(run, tmp_path_factory):
-    return written(run, tmp_path_factory.mktemp("report"))
-
-
-def written(run, folder):
-    path = folder / "report.html"
-    path.write_text(render_html(*run), encoding="utf-8")
-    return path.as_uri()
-
-
-@pytest.fixture
-def open_page(browser):
-    """Open an address; at the end, nothing but the page itself was asked for and the console stayed silent."""
-    contexts, requests, complaints = [], [], []
-
-    def open_(address, **options):
-        context = browser.new_context(**{"viewport": {"width": 1440, "height": 900}, **options})
-        contexts.append(context)
-        page = context.new_page()
-        page.on("request", lambda request: requests.append(request.url))
-        page.on("console", lambda message: complaints.append(message.text))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.goto(address)
-        if options.get("java_script_enabled", True):
-            page.wait_for_selector("#explorer:not([hidden])")
-        return page
-
-    yield open_
-    for context in contexts:
-        context.close()
-    assert {url.split("#")[0].rsplit("/", 1)[-1] for url in requests} == {"report.html"}
-    assert all(url.startswith("file://") for url in requests)
-    assert complaints == []
-
-
-def rows(page):
-    return page.locator(".row")
-
-
-def expect_rows(page, number):
-    """Waits: a click changes the address, and the list follows it a moment later."""
-    sync_api.expect(rows(page)).to_have_count(number)
 
 
 def test_a_flip_cell_opens_the_samples_behind_it(run, report, open_page):
@@ -157,10 +96,10 @@ def test_keys_walk_through_the_filter(report, open_page):
 def test_of_a_long_list_only_what_is_near_the_screen_is_drawn(run, report, open_page):
     page = open_page(report)
     total = len(item_frame(run.table))
-    height = page.locator("#rows").evaluate("rows => rows.getBoundingClientRect().height")
+    height = page.locator("#rows").evaluate("rows => rows.scrollHeight")
     assert total * 30 < height < total * 45  # as tall as all of them, at 33 pixels a row
     assert rows(page).count() < total / 3
-    page.evaluate("scrollTo(0, document.querySelector('#rows').getBoundingClientRect().bottom + scrollY - 900)")
+    page.locator("#rows").evaluate("rows => { rows.scrollIntoView(); rows.scrollTop = rows.scrollHeight; }")
     last = page.locator(f'li[aria-posinset="{total}"] .row')
     sync_api.expect(last).to_be_visible()
     assert rows(page).count() < total / 3
@@ -407,7 +346,7 @@ def test_no_width_scrolls_sideways_and_each_theme_has_its_paper(report, open_pag
         report + "#samples?suite=gsm8k&cell=regressed", viewport={"width": width, "height": 844}, color_scheme=scheme
     )
     rows(page).first.click()
-    while (closed := page.locator("details:not([open]) > summary")).count():
+    while (closed := page.locator("main details:not([open]) > summary")).count():
         closed.first.click()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     paper = page.evaluate("getComputedStyle(document.body).backgroundColor")

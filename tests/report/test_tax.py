@@ -41,7 +41,7 @@ def test_each_number_of_the_run_stands_with_what_it_means(told):
     assert list(lines) == ["Pooled tax", "Worst suite", "Losses found", "Pooled gain", "Flagged"]
     assert lines["Worst suite"].value == "gsm8k 6.0 pp [3.1, 8.9]"
     assert "hold for all 3 at once" in lines["Worst suite"].meaning
-    assert lines["Losses found"].value == "gsm8k (p < 0.001)"
+    assert lines["Losses found"].value == "gsm8k"
     assert lines["Flagged"].value == "1 of 3" and "2 of fewer than 10 items left out" in lines["Flagged"].meaning
     assert "up to 2.0 pp is allowed" in lines["Pooled tax"].meaning
 
@@ -69,7 +69,8 @@ def test_flagged_slices_stand_first_then_tasks_then_by_harm(told):
     view = next(one for one in suite_views(told.comparison, told.decision) if one.result.name == "gsm8k")
     assert [part.label for part in view.parts] == ["topic: algebra", "t1", "topic: logic"]
     assert view.parts_title == "3 slices, 1 flagged"
-    assert view.parts[1].link == "#samples?suite=gsm8k&q=t1" and view.parts[0].link == ""
+    assert view.parts[1].link == "#samples?suite=gsm8k&task=t1"
+    assert view.parts[0].link == "#samples?suite=gsm8k&slice=%5B%22topic%22%2C%22algebra%22%5D"
     assert view.parts[0].details == "n = 40, Tango score, p = 0.0040"
 
 
