@@ -98,10 +98,13 @@ function focusOn(name) {
   for (const one of byId("rows").querySelectorAll("[data-focus]")) if (one.dataset.focus === name) one.focus({ preventScroll: true });
 }
 
-/** The open item's row to the top, with the focus. */
+/** The open item's row to the top of the list, with the focus, and the list's heads into sight where there are any. */
 function showOpen() {
   const row = byId("rows").querySelector('.row[aria-expanded="true"]');
-  if (row) { row.scrollIntoView({ block: "start" }); row.focus({ preventScroll: true }); }
+  if (!row) return;
+  row.scrollIntoView({ block: "start" });
+  if (byId("heads").offsetParent) byId("heads").scrollIntoView({ block: "start" });
+  row.focus({ preventScroll: true });
 }
 
 /* --- what stands over the list, and a row of it ----------------------------------------------------------------- */
