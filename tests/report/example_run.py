@@ -419,6 +419,7 @@ def _manifest(
             sampling=Sampling(),
             reasoning=reasoning,
             thinking_budget=8192 if reasoning else None,
+            file=f"{name.removesuffix('-model')}.yaml",
         )
 
     return Manifest(

@@ -313,7 +313,7 @@ def test_an_empty_result_says_which_filter_emptied_it(report, open_page):
 
 def test_a_row_of_the_forest_plot_is_a_door(report, open_page):
     page = open_page(report)
-    page.locator('.chart.wide a[href="#samples?suite=knowledge"] text').first.click()
+    page.locator('.chart.wide a[href="#samples?suite=knowledge"]').first.click()
     sync_api.expect(page.locator("select[name=suite]")).to_have_value("knowledge")
     assert set(page.locator(".row .suite").evaluate_all("all => all.map(one => one.textContent.split(' / ')[0])")) == {
         "knowledge"
