@@ -180,7 +180,8 @@ def test_both_engines_score_options_of_several_tokens_alike(served):
 @pytest.mark.parametrize("asked", SCORED, ids=lambda request: request.example_id)
 def test_both_engines_give_texts_and_verbatim_options_the_same_likelihood(served, asked):
     vllm, transformers = (served(name).answers[asked.example_id] for name in ("vllm", "transformers"))
-    assert vllm.logprobs == pytest.approx(transformers.logprobs, rel=2e-3, abs=2e-2)
+    # What else is in vLLM's batch moves a sum by up to two thousandths; a token read wrongly moves it by far more.
+    assert vllm.logprobs == pytest.approx(transformers.logprobs, rel=5e-3, abs=2e-2)
     assert vllm.greedy == transformers.greedy
     assert all(value < 0 for value in vllm.logprobs)
 
