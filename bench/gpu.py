@@ -32,8 +32,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 # Seconds each part may take on an H100, most wanted first.
-LIMITS = {"bare": 170, "lora": 170, "whole": 80, "choice": 90, "exchange": 90, "exact": 60}
-DEFAULT = "bare,lora,whole,choice,exchange,exact"
+LIMITS = {"bare": 300, "choice": 140, "lora": 170, "whole": 80, "exchange": 90, "exact": 60}
+DEFAULT = "bare,choice,lora,whole,exchange,exact"
 _LEAST_S = 15.0  # with less left no part is begun
 _FIRST = {"info": 30, "models": 120, "smoke": 150}
 

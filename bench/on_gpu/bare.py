@@ -1,7 +1,7 @@
-"""evalkit against the bare engine: the same token ids and settings through `LLM.generate`, `serve`, a whole comparison.
+"""evalkit against the bare engine: the same token ids and settings through `LLM.generate`, a whole comparison, `serve`.
 
 All three answer 2 x prompts requests (base and tuned are the same weights, tuned with a system text, so one engine
-serves both) on one warm engine whose prefix cache is emptied in between, in the order A B C, then C B A.
+serves both) on one warm engine whose prefix cache is emptied in between; the first two in turn, A B B A A B.
 """
 
 from __future__ import annotations
@@ -52,24 +52,27 @@ def _settings(engine: Any) -> str:
 
 
 def _alternate(setup: Setup, engine: Any, models: Any, suite: Path, prepared: Any) -> None:
-    rates: dict[str, list[float]] = {"bare": [], "serve": [], "compare": []}
+    """Bare and compare in turn, A B, B A, A B; what `serve` alone takes comes last, where there is time."""
+    rates: dict[str, list[float]] = {"bare": [], "compare": [], "serve": []}
     sides: dict[str, Callable[[], tuple[float, int]]] = {
         "bare": lambda: _bare(engine, prepared),
-        "serve": lambda: _served(setup, models, [one.request for one in prepared]),
         "compare": lambda: _compared(setup, models, suite, more=not rates["compare"]),
+        "serve": lambda: _served(setup, models, [one.request for one in prepared]),
     }
+    pair = ["bare", "compare"]
+    turns = [name for repeat in range(setup.sizes.repeats) for name in (pair if repeat % 2 == 0 else pair[::-1])]
     slowest = 0.0
-    for repeat in range(setup.sizes.repeats):
-        for name in list(sides) if repeat % 2 == 0 else reversed(list(sides)):
-            if not setup.has(slowest + 3, f"{name}, repeat {repeat + 1}"):
-                continue
-            engines.forget(engine)
-            found = setup.attempt(name, sides[name])
-            if found:
-                seconds, tokens = found
-                slowest = max(slowest, seconds)
-                rates[name].append(tokens / seconds)
-                setup.emit(f"{name}, repeat {repeat + 1}", tokens / seconds, "tokens/s", f"{tokens} in {seconds:.2f} s")
+    for name in [*turns, "serve"]:
+        label = f"{name}, repeat {len(rates[name]) + 1}"
+        if not setup.has(slowest + 3, label):
+            continue
+        engines.forget(engine)
+        found = setup.attempt(name, sides[name])
+        if found:
+            seconds, tokens = found
+            slowest = max(slowest, seconds)
+            rates[name].append(tokens / seconds)
+            setup.emit(label, tokens / seconds, "tokens/s", f"{tokens} in {seconds:.2f} s")
     for name, label in (("bare", "LLM.generate"), ("serve", "evalkit serve"), ("compare", "evalkit compare")):
         if rates[name]:
             setup.emit(f"median, {label}", median(rates[name]), "tokens/s", each(rates[name], 0))
@@ -121,7 +124,8 @@ def _compared(
         began = time.monotonic()
         run = run_comparison(models["base"], models["tuned"], **asked)
         seconds = time.monotonic() - began
-        tokens = sum(phase.completion_tokens for phase in run.manifest.phases)
+        answered = [phase for phase in run.manifest.phases if phase.name.endswith("generating")]
+        tokens = sum(phase.completion_tokens for phase in answered)  # prefill and decode are its parts
         note = ", ".join(f"{one.name.split(': ')[-1]} {one.seconds:.2f} s" for one in run.manifest.phases)
         if limit is None:
             setup.emit("compare's phases", f"{seconds:.2f} s", "", note)

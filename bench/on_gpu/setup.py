@@ -25,7 +25,7 @@ class Sizes:
     repeats: int
 
 
-FULL = Sizes(1319, 128, 14042, 250, 64, 1024, 2)
+FULL = Sizes(1319, 128, 14042, 250, 64, 1024, 3)
 TINY = Sizes(6, 8, 12, 4, 6, 6, 2)
 
 
