@@ -40,11 +40,11 @@ def measure(setup: Setup) -> None:
         setup.emit("prompt_logprobs an option", count / theirs_s, "questions/s", f"{count} in {theirs_s:.2f} s")
         setup.emit("times faster", theirs_s / ours_s, "x", "the same questions on the same engine")
         _agree(setup, ours, theirs)
-        each_s = render_s + 2.2 * ours_s / count
-        if setup.has(1.2 * len(requests) * each_s, f"all {len(requests)} questions"):
-            prepared += engines.prepared_of(backend, requests[len(prepared) :])
-        if setup.has(1.2 * len(prepared) * each_s, "against the bare engine"):
-            _against_bare(setup, engine, prepared)
+        if setup.has(3 * len(prepared) / count * ours_s, "against the bare engine"):
+            each_s = render_s + _against_bare(setup, engine, prepared)
+            if setup.has(1.2 * len(requests) * each_s, f"all {len(requests)} questions"):
+                prepared += engines.prepared_of(backend, requests[len(prepared) :])
+                _against_bare(setup, engine, prepared)
 
 
 def _ours(engine: Any, prepared: Any) -> tuple[float, list[tuple[float, ...]]]:
@@ -88,8 +88,8 @@ def _best(row: tuple[float, ...]) -> int:
     return max(range(len(row)), key=lambda place: row[place])
 
 
-def _against_bare(setup: Setup, engine: Any, prepared: Any) -> None:
-    """The same token ids through evalkit's loop and through `LLM.generate`, as one list each."""
+def _against_bare(setup: Setup, engine: Any, prepared: Any) -> float:
+    """The same token ids through evalkit's loop and through `LLM.generate`, as one list each; seconds a question."""
     engines.forget(engine)
     ours_s, _ = _ours(engine, prepared)
     setup.emit(
@@ -99,3 +99,4 @@ def _against_bare(setup: Setup, engine: Any, prepared: Any) -> None:
     bare_s, _ = engines.bare(engine, prepared)
     setup.emit(f"bare, {len(prepared)} questions", len(prepared) / bare_s, "questions/s", f"{bare_s:.1f} s, one list")
     setup.emit("evalkit's loop over LLM.generate", ours_s / bare_s, "x", f"{len(prepared)}: {each([ours_s, bare_s])} s")
+    return (ours_s + bare_s) / len(prepared)

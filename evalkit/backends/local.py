@@ -90,10 +90,12 @@ class LocalModel:
 
     @functools.cached_property
     def fingerprint(self) -> str:
-        """Content hash of everything that answers: weights, config, tokenizer, adapter."""
+        """Content hash of everything that answers: weights, config, tokenizer, adapter and whether it is to be merged."""
         digest = xxhash.xxh3_128(f"{self.weights_fingerprint}\0{self.tokenizer_fingerprint}\0".encode())
         if self.adapter:
             digest.update(self._hashes.of_all(self.adapter.files).encode())
+        if self.spec.merge_adapter:
+            digest.update(b"\0merged")  # rounded otherwise than one that is applied at run time
         return digest.hexdigest()
 
     @functools.cached_property

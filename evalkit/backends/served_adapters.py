@@ -26,9 +26,11 @@ Ask = Callable[[Sequence[tuple[tuple[int, ...], str]], Sequence[int]], list[list
 
 
 def is_servable(model: LocalModel) -> bool:
-    """Whether vLLM can apply this model's adapter itself."""
+    """Whether vLLM is to apply this model's adapter itself: it can, and the model file does not say otherwise."""
     adapter = model.adapter
-    return adapter is not None and not adapter.unservable and adapter_options([adapter.rank]) != {}
+    if adapter is None or model.spec.merge_adapter:
+        return False
+    return not adapter.unservable and adapter_options([adapter.rank]) != {}
 
 
 def adapter_options(ranks: Sequence[int]) -> dict[str, Any]:

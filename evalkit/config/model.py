@@ -60,7 +60,8 @@ class ModelSpec(Spec):
 
     name: how reports call it. backend: vllm, vllm-server, transformers, openai, replay, or a plugin's.
     model: a folder or a hub id; for openai the name that is served. revision: of the hub's repository.
-    adapter: a LoRA adapter's folder or hub id; vllm, vllm-server and transformers.
+    adapter: a LoRA adapter's folder or hub id; vllm, vllm-server and transformers. merge_adapter: answer with a copy of the
+    weights that it is merged into, also where the engine could apply it beside the base.
     format: chat or completion prompts; auto is chat where the tokenizer has a template. system: a system prompt.
     chat_template: a template in place of the tokenizer's. chat_template_kwargs: its arguments, such as `enable_thinking`.
     engine: options of the engine, passed on untouched. sampling: what a task's own settings do not say.
@@ -77,6 +78,7 @@ class ModelSpec(Spec):
     model: str | None = None
     revision: str | None = None
     adapter: str | None = None
+    merge_adapter: bool = False
     format: Literal["auto", "chat", "completion"] = "auto"
     system: str | None = None
     chat_template: str | None = None
@@ -116,6 +118,8 @@ class ModelSpec(Spec):
             raise ValueError("`base_url`, `api_key` and `headers` belong to `backend: openai` or `vllm-server`")
         if self.adapter and self.backend not in ("vllm", "vllm-server", "transformers"):
             raise ValueError(f"backend {self.backend} takes no `adapter`; name the served adapter in `model`")
+        if self.merge_adapter and (not self.adapter or self.base_urls):
+            raise ValueError("`merge_adapter` is about the `adapter` of a model that evalkit loads itself")
         if self.server != ServerSpec() and (self.backend != "vllm-server" or self.base_url):
             raise ValueError(
                 "`server` belongs to `backend: vllm-server` without `base_url`: a server that evalkit starts"

@@ -2,7 +2,15 @@
 
 from types import SimpleNamespace
 
-from evalkit.backends.served_adapters import fault
+import pytest
+from pydantic import ValidationError
+
+from evalkit.backends.local import LocalModel
+from evalkit.backends.served_adapters import fault, is_servable
+from evalkit.backends.vllm import VllmBackend
+from evalkit.config import ModelSpec
+from tests.backends.test_adapters import adapter, base
+from tests.backends.test_rendering import tokenizer
 
 TOKENIZER = SimpleNamespace(vocab_size=640, encode=lambda text: list(text.encode()))
 
@@ -38,3 +46,39 @@ def test_an_adapter_that_changes_nothing_is_named():
     assert "'b' served by this vLLM changes nothing" in (
         fault(TOKENIZER, "base", ["a", "b"], server({"base": 0.0, "a": 0.5, "b": 0.0})) or ""
     )
+
+
+# --- merged because the model file says so ---
+
+
+@pytest.fixture
+def locals_of(tmp_path):
+    """The same base and adapter, with and without `merge_adapter`."""
+    folder = base(tmp_path / "base")
+    tokenizer().save_pretrained(str(folder))
+    lora = adapter(tmp_path / "lora", folder)
+
+    def made(merge: bool) -> LocalModel:
+        spec = ModelSpec(name="m", model=str(folder), adapter=str(lora), merge_adapter=merge)
+        return LocalModel(spec, tmp_path, engine="vllm", engine_version="test")
+
+    return made(False), made(True)
+
+
+def test_an_adapter_that_could_be_served_is_merged_on_request(locals_of, tmp_path):
+    free, merged = locals_of
+    assert is_servable(free) and not is_servable(merged)
+    backend = VllmBackend({"free": free, "merged": merged}, tmp_path, cpu=False, serve_adapters=True)
+    assert [backend.record(name).adapter_mode for name in ("free", "merged")] == ["served", "merged"]
+
+
+def test_answers_of_a_merged_copy_are_not_those_of_a_served_adapter(locals_of):
+    free, merged = locals_of
+    assert free.fingerprint != merged.fingerprint
+    assert free.adapter_fingerprint == merged.adapter_fingerprint  # one merged copy, whoever asked for it
+
+
+@pytest.mark.parametrize("fields", [{}, {"adapter": "a", "backend": "vllm-server", "base_url": "http://127.0.0.1:1"}])
+def test_there_must_be_an_adapter_to_merge_and_weights_of_ones_own(fields):
+    with pytest.raises(ValidationError, match="`merge_adapter` is about the `adapter` of a model that evalkit loads"):
+        ModelSpec(name="m", model="some/model", merge_adapter=True, **fields)
