@@ -156,8 +156,8 @@ def evalkit_client(url: str, questions: list[str], concurrency: int) -> Callable
 
 def evalkit_whole(url: str, questions: list[str], concurrency: int) -> Callable[[], int]:
     """As in a run: looked up in the journal, asked, journalled one by one, handed over."""
-    from evalkit.cache import Journal
-    from evalkit.serve import serve
+    from evalkit.running.serve import serve
+    from evalkit.stored.cache import Journal
     from evalkit.types import Silent
 
     backend, requests = _evalkit(url, questions, concurrency)

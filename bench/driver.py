@@ -182,7 +182,7 @@ def run_once(folder: Path, out: Path, *, profile: bool) -> dict[str, Any]:
 
         setattr(owner, name, wrapped)
 
-    from evalkit.records import Records
+    from evalkit.stored.records import Records
 
     timed(Records, "samples" if hasattr(Records, "samples") else "table", "table")
     timed(api, "compare_records", "statistics")

@@ -3,7 +3,7 @@
     python bench/judge_client.py [--questions 2000] [--latency 2 --latency 0.2]
 
 A server of its own process on 127.0.0.1 answers each verdict after a fixed latency. The questions go through a judge as in a run
-(`evalkit.reading.read_pairs`), at concurrency 256, with each HTTP transport that is installed, three times each by turns; the ideal is
+(`evalkit.running.reading.read_pairs`), at concurrency 256, with each HTTP transport that is installed, three times each by turns; the ideal is
 ceil(questions / concurrency) x latency. Medians and ratios of one sitting on this machine.
 """
 
@@ -25,10 +25,10 @@ from rich.console import Console
 from rich.table import Table
 
 from evalkit.backends import openai_server
-from evalkit.cache import Journal
 from evalkit.config import JudgeSpec
 from evalkit.judging import Pair
-from evalkit.reading import read_pairs
+from evalkit.running.reading import read_pairs
+from evalkit.stored.cache import Journal
 from evalkit.types import Completion, Example, Message, Silent
 from evalkit.yamlfile import validate
 

@@ -18,8 +18,8 @@ import numpy as np
 
 from bench.simulated import SimulatedSuite, five_suites, outcomes, simulated_comparison
 from evalkit.config import PolicySpec, SequentialPolicy
-from evalkit.gate import decide
-from evalkit.looks import first_look, hope, look_level
+from evalkit.deciding.gate import decide
+from evalkit.deciding.looks import first_look, hope, look_level
 from evalkit.statistics import sample_size
 
 LOOKS = 5

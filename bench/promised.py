@@ -1,7 +1,7 @@
 """Does a run keep what `plan` promised? Equal models, five required retain suites and the tax gate of the default policy.
 
 `promised` is what `evalkit.planning.plan` says of GO, from a simulation of its own (1,000 runs, as the command's default);
-`realised` is the share of GO among `--runs` other runs, drawn as counts and decided by `evalkit.gate.decide`, without any code of
+`realised` is the share of GO among `--runs` other runs, drawn as counts and decided by `evalkit.deciding.gate.decide`, without any code of
 the planner's. `decides`: the planner called it decidable at the policy's power of 80 %; then at least 80 % should come out GO, less what
 a simulation of 1,000 cannot tell. `off` is realised - promised in standard errors of the two simulations together.
 

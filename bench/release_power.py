@@ -29,13 +29,13 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from evalkit.comparison import compare_records
+from evalkit.comparing.comparison import compare_records
 from evalkit.composed import choose
 from evalkit.config import PolicySpec, SuiteSpec
-from evalkit.gate import decide
+from evalkit.deciding.gate import decide
 from evalkit.inputs import with_pools
-from evalkit.records import Records, verdicts_frame
 from evalkit.statistics import clopper_pearson
+from evalkit.stored.records import Records, verdicts_frame
 from evalkit.types import Manifest, ModelRecord, SuiteRecord, TaskRecord
 
 SIZES = {

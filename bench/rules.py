@@ -1,7 +1,7 @@
 """Which models ship? evalkit's decision and three rules of peers' on the same simulated pairs.
 
 Five required retain suites of right-or-wrong items and the tax gate of the default policy (2 pp), each suite with the
-same margin. Rates in percent of GO / NO-GO / INCONCLUSIVE under `evalkit.gate.decide`, and of shipping under
+same margin. Rates in percent of GO / NO-GO / INCONCLUSIVE under `evalkit.deciding.gate.decide`, and of shipping under
 
 - `McNemar`: ship unless a suite shows a loss significant at .05 (exact McNemar test)
 - `point`: ship when no suite's score drops by 1 pp or more

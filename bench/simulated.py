@@ -1,4 +1,4 @@
-"""Comparisons out of simulated pair counts: what `evalkit.gate.decide` reads, without records or data frames.
+"""Comparisons out of simulated pair counts: what `evalkit.deciding.gate.decide` reads, without records or data frames.
 
     suites = five_suites(1000, 0.10, margin=0.03, deltas=(-0.03, 0, 0, 0, 0))
     counts = draw_counts(suites, runs=10_000, rng=np.random.default_rng(0))
@@ -23,7 +23,7 @@ from functools import lru_cache
 import numpy as np
 
 from evalkit.config import PolicySpec
-from evalkit.gate import decide
+from evalkit.deciding.gate import decide
 from evalkit.statistics import pooled, tango_interval
 from evalkit.types import Comparison, Estimate, Outcome, SuiteResult
 

@@ -13,10 +13,11 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 
-from evalkit.anchors import check_anchors
 from evalkit.backends.fingerprint import FileHashes
-from evalkit.cache import Journal, cache_folder
-from evalkit.comparison import compare_records
+from evalkit.comparing.comparison import compare_records
+from evalkit.comparing.fidelity import fidelity_cautions, reasoning_cautions
+from evalkit.comparing.noise import with_noise
+from evalkit.comparing.texts import StoredTexts
 from evalkit.config import (
     ExecutorSpec,
     JudgeSpec,
@@ -25,9 +26,12 @@ from evalkit.config import (
     SuiteSpec,
 )
 from evalkit.contamination.arms import scan, training_files
-from evalkit.fidelity import fidelity_cautions, reasoning_cautions
+from evalkit.deciding.gate import decide
+from evalkit.deciding.looks import as_repeated, first_look, hope, in_stages, look_level, look_line
+from evalkit.examining.anchors import check_anchors
+from evalkit.examining.labelling import draw as draw_to_label
+from evalkit.examining.labelling import labels_of, passed_over, read_rows
 from evalkit.fresh import asked_in, held_back, left_out
-from evalkit.gate import decide
 from evalkit.importers import Imported, ImportedScores
 from evalkit.inputs import (
     Inputs,
@@ -41,20 +45,16 @@ from evalkit.inputs import (
     standing,
     with_pools,
 )
-from evalkit.labelling import draw as draw_to_label
-from evalkit.labelling import labels_of, passed_over, read_rows
-from evalkit.looks import as_repeated, first_look, hope, in_stages, look_level, look_line
-from evalkit.noise import with_noise
-from evalkit.promising import promised
+from evalkit.planning.promising import promised
 from evalkit.provenance import hardware, versions
-from evalkit.records import narrow_frame, samples_frame, verdicts_as_frame, verdicts_frame
 from evalkit.remembering import judge_records, merged, suite_records, with_jury, with_sampling
 from evalkit.report.files import read_manifest, write_run
-from evalkit.requests import draw, first_of_each_task
-from evalkit.samples import Samples
-from evalkit.schedule import Collected, Schedule
+from evalkit.running.requests import draw, first_of_each_task
+from evalkit.running.schedule import Collected, Schedule
 from evalkit.scorers.code import check_programs
-from evalkit.texts import StoredTexts
+from evalkit.stored.cache import Journal, cache_folder
+from evalkit.stored.records import narrow_frame, samples_frame, verdicts_as_frame, verdicts_frame
+from evalkit.stored.samples import Samples
 from evalkit.types import (
     ARMS,
     INCUMBENT,

@@ -11,19 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from evalkit import (
-    cli_doctor,
-    cli_export,
-    cli_import,
-    cli_init,
-    cli_labels,
-    cli_plan,
-    cli_rank,
-    cli_suites,
-    cli_sweep,
-    cli_view,
-)
-from evalkit.cli_options import (
+from evalkit.commands import add_to
+from evalkit.commands.options import (
     Base,
     Executor,
     Incumbent,
@@ -251,16 +240,7 @@ def run(
         print_scores(samples)
 
 
-app.add_typer(cli_suites.app, name="suites")
-app.add_typer(cli_labels.app, name="judge")
-app.add_typer(cli_import.app, name="import")
-app.command("export")(cli_export.export)
-app.command()(cli_plan.plan)
-app.command()(cli_rank.rank)
-app.command(epilog=cli_sweep.EPILOG)(cli_sweep.sweep)
-app.command()(cli_init.init)
-app.command()(cli_doctor.doctor)
-app.command()(cli_view.view)
+add_to(app)
 
 
 @app.command()

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 
 from evalkit.backends import Backend, Tokenising
 from evalkit.config import ExtractSpec, ModelSpec
-from evalkit.questions import thinking_budget
-from evalkit.requests import Item, complete_sampling, requests_for
+from evalkit.running.questions import thinking_budget
+from evalkit.running.requests import Item, complete_sampling, requests_for
 from evalkit.scorers import marking, scorer_of
 from evalkit.tasks import Suite
 from evalkit.types import Failure, InputError, Message, Prepared, Question, Request, Sampling, Token

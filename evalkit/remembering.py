@@ -6,12 +6,12 @@ import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from evalkit.cache import cache_folder
 from evalkit.config import JudgeSpec, ModelSpec
 from evalkit.inputs import Graders, Inputs, standing
 from evalkit.judging import exam_folders, find_exam, judge_hash, jury_hash, rubric_hash
-from evalkit.requests import Item, complete_sampling
+from evalkit.running.requests import Item, complete_sampling
 from evalkit.scorers import marking
+from evalkit.stored.cache import cache_folder
 from evalkit.tasks import Suite
 from evalkit.types import ARMS, JudgeCost, JudgeRecord, ModelRecord, Phase, SuiteRecord, TaskRecord
 

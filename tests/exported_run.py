@@ -6,7 +6,7 @@ import json
 from typer.testing import CliRunner
 
 from evalkit.cli import app
-from evalkit.records import Records
+from evalkit.stored.records import Records
 from evalkit.types import (
     Completion,
     Example,

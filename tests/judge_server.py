@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Callable
 
-from evalkit.anchors import Anchor, read_anchors
+from evalkit.examining.anchors import Anchor, read_anchors
 from tests.backends.openai_local_api import BODY, Api, completion
 
 RUBRIC = "Which answer is better?\n{{ prompt }}\n{{ first }}\n{{ second }}\n"

@@ -13,20 +13,32 @@ PACKAGE = Path(evalkit.__file__).parent
 
 # A room may import from rooms of a lower rank, and from itself. Leaves that know only the nouns come first.
 RANK = {
-    "types": 0, "interrupted": 0, "steps": 0, "yamlfile": 1, "config": 2, "statistics": 1, "catalog": 3, "composed": 4, "records": 3, "cache": 1,
-    "samples": 2, "scratch": 1.5, "columns": 2, "texts": 6,
-    "provenance": 3, "tasks": 4,
-    "backends": 5, "scorers": 5, "contamination": 6, "judging": 6, "requests": 6, "pairing": 6, "inputs": 7, "ahead": 6, "behind": 6, "side_by_side": 6, "flow": 7, "turns": 7, "serve": 7, "pairs": 7, "beside": 8,
-    "executors": 6,
-    "importers": 7, "reading": 8,  "examining": 9, "labelling": 9, "canaries": 10, "anchors": 9, "ranking": 12,
-    "landing": 8, "slicing": 8, "saturation": 8, "unchanged": 8, "error_rates": 9, "probes": 7, "setaside": 7,
-    "questions": 8, "collecting": 9, "schedule": 9.5, "drift": 8, "thinking": 8, "comparison": 9, "noise": 10,
-    "fidelity": 9, "preview": 10, "vetting": 10, "gate": 10, "looks": 11, "report": 11, "planning": 12, "remembering": 12, "promising": 12.5, "fresh": 12, "exporters": 12, "api": 13,
-    "foresight": 14, "sweeping": 14, "cli_options": 14, "cli_suites": 15, "cli_judge": 15, "cli_labels": 16, "cli_import": 15, "cli_export": 15, "cli_rank": 15, "cli_plan": 15, "cli_init": 15,
-    "cli_sweep": 15, "cli": 17, "__main__": 18,
-    "cli_doctor": 15, "starting": 4, "doctor": 10, "asserting": 14, "pytest_plugin": 15,
-    "browsing": 12, "cli_view": 15,
-}  # fmt: skip
+    name: rank
+    for rank, names in enumerate(
+        (
+            "types interrupted steps",
+            "yamlfile stored statistics",
+            "config",
+            "catalog provenance",
+            "composed tasks starting",
+            "backends scorers",
+            "executors judging contamination",
+            "inputs running importers",
+            "preview vetting comparing examining",
+            "canaries doctor",
+            "deciding",
+            "report",
+            "remembering fresh ranking exporters browsing",
+            "planning",
+            "api",
+            "foresight sweeping asserting",
+            "commands pytest_plugin",
+            "cli",
+            "__main__",
+        )
+    )
+    for name in names.split()
+}
 
 
 def room(path):

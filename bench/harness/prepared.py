@@ -18,7 +18,7 @@ def main() -> None:
     from evalkit.backends.vllm import installed
     from evalkit.config import read_model
     from evalkit.inputs import read_suite_by_name
-    from evalkit.requests import draw, requests_for
+    from evalkit.running.requests import draw, requests_for
     from evalkit.types import Prepared
 
     items = draw(read_suite_by_name(suite), seed=0)
@@ -56,7 +56,7 @@ def main() -> None:
 
 def _prompts(items: Any, local: Any, spec: Any) -> dict[str, dict[str, str]]:
     """The text of each prompt, by task and item."""
-    from evalkit.requests import requests_for
+    from evalkit.running.requests import requests_for
     from evalkit.types import Prepared
 
     found: dict[str, dict[str, str]] = {}

@@ -88,7 +88,7 @@ def _bare(engine: Any, prepared: Any) -> tuple[float, int]:
 
 def _served(setup: Setup, models: Any, requests: Any) -> tuple[float, int]:
     """Rendering, journal and hand-over included; nothing scored."""
-    from evalkit.serve import serve
+    from evalkit.running.serve import serve
     from evalkit.types import Silent
 
     backend = engines.backend_of(setup, models)

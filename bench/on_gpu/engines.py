@@ -130,7 +130,7 @@ def new_tokens(outputs: Sequence[Any]) -> int:
 @contextlib.contextmanager
 def fresh_journal() -> Iterator[Any]:
     """A journal that nobody has written to, in a folder that is gone afterwards."""
-    from evalkit.cache import Journal
+    from evalkit.stored.cache import Journal
 
     with tempfile.TemporaryDirectory() as folder, Journal(Path(folder) / "journal.sqlite") as journal:
         yield journal

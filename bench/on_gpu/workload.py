@@ -111,7 +111,7 @@ def _suite(setup: Setup, name: str, rows: list[dict[str, Any]], task: Mapping[st
 def requests(suite: Path, models: Mapping[str, ModelSpec]) -> list[Request]:
     """What a run asks of these models, in its order: each item of every model in turn."""
     from evalkit.inputs import read_suite_by_name
-    from evalkit.requests import draw, requests_for
+    from evalkit.running.requests import draw, requests_for
 
     items = draw(read_suite_by_name(str(suite)), seed=0)
     return [request for item in items for name, model in models.items() for request in requests_for(item, name, model)]

@@ -29,7 +29,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from evalkit.records import whole_characters
+from evalkit.stored.records import whole_characters
 from evalkit.types import Failure, InputError, Message, Request, Span
 
 FROZEN_DATE = datetime.datetime(2025, 1, 1)

@@ -9,14 +9,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from evalkit.anchors import Anchor, read_anchors
 from evalkit.backends import open_backends
-from evalkit.cache import Journal
 from evalkit.canaries.attacks import ATTACKS, LONGEST, Attack, Target
 from evalkit.config import JudgeSpec
+from evalkit.examining.anchors import Anchor, read_anchors
 from evalkit.judging import Pair, PairReader
-from evalkit.reading import read_pairs
+from evalkit.running.reading import read_pairs
 from evalkit.statistics import clopper_pearson
+from evalkit.stored.cache import Journal
 from evalkit.types import (
     Completion,
     Estimate,

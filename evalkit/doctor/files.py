@@ -6,10 +6,10 @@ import importlib.util
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from evalkit.cache import cache_folder
 from evalkit.config import JudgeSpec, ModelSpec, read_judge, read_model
 from evalkit.doctor.finding import Finding
 from evalkit.doctor.machine import GIB, available_memory, read_gpus
+from evalkit.stored.cache import cache_folder
 from evalkit.types import EngineError, InputError
 
 _MODULES = {"vllm": "vllm", "vllm-server": "vllm", "transformers": "transformers"}

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from evalkit.cache import CACHE_VARIABLE, Journal, cache_folder
 from evalkit.doctor.finding import Finding
+from evalkit.stored.cache import CACHE_VARIABLE, Journal, cache_folder
 from evalkit.types import InputError
 
 GIB = 2**30

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evalkit.backends import open_backends
-from evalkit.cache import Journal
 from evalkit.config import JudgeSpec
 from evalkit.judging import AnswerReader, Mark, judge_hash
+from evalkit.running.serve import serve
 from evalkit.scorers.reasoning import split_reasoning
-from evalkit.serve import serve
+from evalkit.stored.cache import Journal
 from evalkit.types import Completion, Example, Failure, Prepared, Progress, Request
 
 _UNASKED = Failure("judge", "no_reference", "the item has no reference answer", "give the label file an `answer`")

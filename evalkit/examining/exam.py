@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 
-from evalkit.cache import Journal, cache_folder
 from evalkit.config import JudgeSpec
 from evalkit.examining.answers import read_answers
 from evalkit.examining.labels import TIE, LabelFile, Labelled, read_labels
@@ -17,8 +16,9 @@ from evalkit.examining.marking import Said, exam_record
 from evalkit.inputs import readers_of
 from evalkit.judging import Pair, check_judge, jury_hash, jury_verdicts
 from evalkit.judging.verdicts import POINTS
-from evalkit.reading import read_pairs
-from evalkit.records import verdicts_as_frame
+from evalkit.running.reading import read_pairs
+from evalkit.stored.cache import Journal, cache_folder
+from evalkit.stored.records import verdicts_as_frame
 from evalkit.types import Completion, Example, ExamRecord, InputError, Message, Progress, Silent, Verdict, Winner
 
 

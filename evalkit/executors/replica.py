@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import cast
 
 from evalkit.backends import Backend, Timed, Timings, open_backends
-from evalkit.cache import cache_folder
 from evalkit.config import ModelSpec
 from evalkit.executors.shards import Numbered
 from evalkit.provenance import hardware
+from evalkit.stored.cache import cache_folder
 from evalkit.types import Completion, EngineError, InputError, ModelRecord, Prepared
 
 _IDLE_S = 0.01

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from evalkit.records import Records
 from evalkit.scorers import UNSCORED
+from evalkit.stored.records import Records
 from evalkit.types import (
     IMPORTED,
     Completion,

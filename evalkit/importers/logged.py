@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from evalkit.records import Records
+from evalkit.stored.records import Records
 from evalkit.types import (
     ARMS,
     Completion,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from evalkit.records import Records
+from evalkit.stored.records import Records
 from evalkit.types import JudgeRecord, ModelRecord, SuiteRecord
 
 

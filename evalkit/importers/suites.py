@@ -11,7 +11,7 @@ import xxhash
 
 from evalkit.importers.logged import LoggedTask, add_pair
 from evalkit.importers.naming import PerTask
-from evalkit.records import Records
+from evalkit.stored.records import Records
 from evalkit.types import InputError, Role, SuiteRecord, TaskRecord
 
 

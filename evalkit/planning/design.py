@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from evalkit.pairing import scored
-from evalkit.requests import Item
+from evalkit.comparing.pairing import scored
+from evalkit.running.requests import Item
 from evalkit.types import SuiteRecord
 
 

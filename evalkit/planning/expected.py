@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from evalkit.pairing import PairedScores, join, pair, scored
+from evalkit.comparing.pairing import PairedScores, join, pair, scored
 from evalkit.statistics import VarianceComponents, paired_difference, variance_components
 from evalkit.types import ARMS, Expected, Manifest, SuiteRecord
 

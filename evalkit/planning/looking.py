@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evalkit.config import PolicySpec
-from evalkit.gate import decide
-from evalkit.looks import first_look, hope, look_level
+from evalkit.deciding.gate import decide
+from evalkit.deciding.looks import first_look, hope, look_level
 from evalkit.planning.design import Design
 from evalkit.planning.scores import Scores
 from evalkit.planning.simulation import comparison_of, drawn_suites

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evalkit.config import PolicySpec
-from evalkit.gate import decide
+from evalkit.deciding.gate import decide
 from evalkit.planning.design import Design, PlannedJudge, PlannedSuite
 from evalkit.planning.scores import Floats, Scores, drawn_scores, steps
 from evalkit.statistics import (

@@ -18,9 +18,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from evalkit.records import Samples
 from evalkit.report.items import CELLS, FORMS, OVERLAPS, VIEWS, disagreement, judge_views, length_unit
 from evalkit.report.shards import pack_texts
+from evalkit.stored.records import Samples
 
 PAGE_BYTES = 24_000_000  # of all packed blocks; with tables and charts around them the page stays below 25 MB
 

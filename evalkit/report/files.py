@@ -11,10 +11,10 @@ from pathlib import Path
 import pyarrow as pa
 from pydantic import TypeAdapter, ValidationError
 
-from evalkit.records import Samples, of_both_arms, write_table
 from evalkit.report.junit import junit_xml
 from evalkit.report.markdown import summary_markdown
 from evalkit.report.summary import summary_json
+from evalkit.stored.records import Samples, of_both_arms, write_table
 from evalkit.types import Comparison, Decision, Manifest, Phase, RunError
 
 SAMPLES = "samples.parquet"

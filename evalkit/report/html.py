@@ -11,7 +11,6 @@ from typing import Any
 import pyarrow as pa
 
 from evalkit.catalog import builtin_folder
-from evalkit.records import Samples, without_probes
 from evalkit.report import (
     drift,
     glossary,
@@ -30,6 +29,7 @@ from evalkit.report import (
 )
 from evalkit.report.embed import embed
 from evalkit.report.items import item_frame
+from evalkit.stored.records import Samples, without_probes
 from evalkit.types import IMPORTED, Comparison, Decision, Manifest
 
 SCRIPTS = (

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from evalkit.columns import coded, is_, is_in, places, with_none
-from evalkit.records import Samples, samples_frame, verdicts_frame
-from evalkit.samples import pc
+from evalkit.stored.columns import coded, is_, is_in, places, with_none
+from evalkit.stored.records import Samples, samples_frame, verdicts_frame
+from evalkit.stored.samples import pc
 from evalkit.types import ARMS, FLAGGED_FROM, LOST_TO_FORM
 
 KEY = ["suite", "task", "id"]

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from evalkit.records import SCHEMA, Samples
 from evalkit.report.items import item_codes
 from evalkit.report.numbers import count
-from evalkit.samples import pc
+from evalkit.stored.records import SCHEMA, Samples
+from evalkit.stored.samples import pc
 
 SHARD_CHARS = 400_000  # of one shard before it is packed: a few milliseconds to unpack
 LONGEST = 12_000  # characters of one text; what is longer keeps its two ends

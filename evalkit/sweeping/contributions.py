@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from evalkit.pairing import scored
+from evalkit.comparing.pairing import scored
 from evalkit.types import ARMS, Comparison, Manifest, Role
 
 COLUMNS = ["suite", "task", "id", "arm", "sample", "group", "value", "cause", "overlap", "failure"]

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from evalkit.comparison import compare_records
-from evalkit.records import verdicts_as_frame
+from evalkit.comparing.comparison import compare_records
 from evalkit.statistics import pairwise_contributions, pareto_front, simultaneous_level
+from evalkit.stored.records import verdicts_as_frame
 from evalkit.sweeping.contributions import AXES, aligned, contributions
 from evalkit.types import (
     AgainstBest,

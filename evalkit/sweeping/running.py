@@ -12,15 +12,15 @@ from pathlib import Path
 import numpy as np
 
 from evalkit.api import Run, check_writable, run_comparison
-from evalkit.cache import Journal, cache_folder
 from evalkit.config import ExecutorSpec, JudgeSpec, ModelSpec, PolicySpec, SuiteSpec
 from evalkit.contamination.arms import training_files
 from evalkit.fresh import held_back
 from evalkit.inputs import Inputs, Terms, check_incumbent, model_spec, over_incumbent
-from evalkit.records import samples_frame
-from evalkit.requests import draw
-from evalkit.schedule import Schedule
+from evalkit.running.requests import draw
+from evalkit.running.schedule import Schedule
 from evalkit.scorers.code import check_programs
+from evalkit.stored.cache import Journal, cache_folder
+from evalkit.stored.records import samples_frame
 from evalkit.sweeping.contributions import COLUMNS
 from evalkit.sweeping.result import Finished, sweep_of
 from evalkit.sweeping.steps import step_of

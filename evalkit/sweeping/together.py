@@ -11,15 +11,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from evalkit.backends import Backend, open_backends
-from evalkit.cache import Journal
 from evalkit.config import LOCAL, ExecutorSpec, ModelSpec
 from evalkit.executors import farmed
-from evalkit.flow import Flow
-from evalkit.questions import longest_first, thinking_budget
-from evalkit.requests import Item, requests_for
+from evalkit.running.flow import Flow
+from evalkit.running.questions import longest_first, thinking_budget
+from evalkit.running.requests import Item, requests_for
+from evalkit.running.serve import serve
+from evalkit.running.turns import Turns
 from evalkit.scorers.reasoning import split_reasoning
-from evalkit.serve import serve
-from evalkit.turns import Turns
+from evalkit.stored.cache import Journal
 from evalkit.types import Completion, EvalkitError, Prepared, Progress, Request
 
 _BASE = "base"

@@ -11,7 +11,7 @@ from typing import Any, overload
 
 import numpy as np
 
-from evalkit.scratch import Scratch
+from evalkit.stored.scratch import Scratch
 from evalkit.types import Example, Message
 
 _IN_MEMORY = 4096

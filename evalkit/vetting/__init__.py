@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from evalkit.backends import Backend
 from evalkit.config import ModelSpec, SamplingSpec
-from evalkit.requests import Item, complete_sampling, draw
+from evalkit.running.requests import Item, complete_sampling, draw
 from evalkit.scorers import UNSCORED, marking
 from evalkit.tasks import Suite, Task
 from evalkit.vetting.findings import Finding, Power, Spread, TaskFacts, Vetted

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from evalkit.config import PolicySpec, SuiteSpec
-from evalkit.requests import Item
+from evalkit.running.requests import Item
 from evalkit.scorers import marking
 from evalkit.statistics import ENOUGH, clopper_pearson, detectable_difference, sample_size
 from evalkit.vetting.findings import Finding, Power

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 
 from evalkit.backends import Backend
 from evalkit.config import ModelSpec
-from evalkit.questions import thinking_budget
-from evalkit.requests import Item, requests_for
+from evalkit.running.questions import thinking_budget
+from evalkit.running.requests import Item, requests_for
 from evalkit.tasks import Suite
 from evalkit.types import Example, Failure
 from evalkit.vetting.findings import Finding, Spread

@@ -9,10 +9,10 @@ import pytest
 from openai_local_api import Api, api_error, ask, completion, request, serving, spec
 
 from evalkit import api as evalkit_api
-from evalkit.cache import Journal
 from evalkit.config import JudgeSpec, ModelSpec, SuiteSpec
 from evalkit.judging import Pair
-from evalkit.reading import read_pairs
+from evalkit.running.reading import read_pairs
+from evalkit.stored.cache import Journal
 from evalkit.types import Completion, Example, Message, Silent
 from evalkit.yamlfile import validate
 

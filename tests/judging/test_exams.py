@@ -6,11 +6,11 @@ from dataclasses import replace
 import pytest
 
 from evalkit import api
-from evalkit.cache import cache_folder
 from evalkit.config import JudgeSpec, ModelSpec, PolicySpec, SuiteSpec, read_judge
 from evalkit.examining import take_exam
 from evalkit.judging import find_exam, save_exam
 from evalkit.statistics import clopper_pearson
+from evalkit.stored.cache import cache_folder
 from evalkit.types import Completion, Estimate, ExamRecord, InputError
 from evalkit.yamlfile import validate
 

@@ -4,8 +4,8 @@ import pandas as pd
 import pytest
 
 from evalkit.judging import judge_result
-from evalkit.records import Records, verdicts_frame
 from evalkit.statistics import win_rate
+from evalkit.stored.records import Records, verdicts_frame
 from evalkit.types import Completion, Example, Failure, Message, Order, Score, Verdict, Winner
 
 Pair = tuple[Winner | None, Winner | None]

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
 
-from evalkit.drift import measure_drift
-from evalkit.records import Records, samples_frame
-from evalkit.thinking import at_test_time
+from evalkit.comparing.drift import measure_drift
+from evalkit.comparing.thinking import at_test_time
+from evalkit.stored.records import Records, samples_frame
 from evalkit.types import (
     Anchors,
     Comparison,

@@ -8,11 +8,11 @@ import pyarrow as pa
 import pytest
 from example_run import Planned, make_run
 
-from evalkit.records import Samples
 from evalkit.report import shards
 from evalkit.report.embed import PAGE_BYTES, chosen, embed, pack
 from evalkit.report.items import disagreement, item_frame
 from evalkit.report.shards import pack_texts, shorten
+from evalkit.stored.records import Samples
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)>\u2028\u2029\u202e\x00\x1b[31m"
 

@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from evalkit.records import read_table
 from evalkit.report import read_manifest, write_run
+from evalkit.stored.records import read_table
 from evalkit.types import RunError
 
 SIX = {"report.html", "summary.json", "samples.parquet", "manifest.json", "junit.xml", "summary.md"}

@@ -2,8 +2,8 @@ import math
 
 from example_run import Planned, make_run
 
-from evalkit.records import Records, with_overlaps
 from evalkit.report.items import disagreement, item_frame, length_unit
+from evalkit.stored.records import Records, with_overlaps
 from evalkit.types import Completion, Example, Failure, Message, Score, Usage, Verdict
 
 EXAMPLE = Example("q1", (Message("user", "2 + 2?"),), answer="4")

@@ -13,9 +13,9 @@ import pytest
 from example_run import REASONING, Planned, make_run
 from opened import expect_rows, rows, written
 
-from evalkit.records import Records, with_overlaps
 from evalkit.report.embed import embed
 from evalkit.report.items import item_frame
+from evalkit.stored.records import Records, with_overlaps
 from evalkit.types import Completion, Example, Message, Prepared, Request, Sampling, Score
 
 sync_api = pytest.importorskip("playwright.sync_api")

@@ -10,10 +10,9 @@ import pytest
 from rich.console import Console
 from unbounded_run import UNIT, unbounded_run
 
-from evalkit.comparison import compare_records
+from evalkit.comparing.comparison import compare_records
 from evalkit.config import ModelSpec, SuiteSpec
 from evalkit.inputs import Inputs
-from evalkit.records import samples_frame, verdicts_frame
 from evalkit.report.charts import Row, span
 from evalkit.report.console import print_summary
 from evalkit.report.html import render_html
@@ -26,6 +25,7 @@ from evalkit.report.summary import summary_json
 from evalkit.report.view import suite_views
 from evalkit.report.words import sentence
 from evalkit.scorers import find_scorer
+from evalkit.stored.records import samples_frame, verdicts_frame
 from evalkit.types import Estimate, InputError
 from evalkit.yamlfile import validate
 

@@ -7,10 +7,10 @@ import random
 
 from example_run import Run
 
-from evalkit.comparison import compare_records
+from evalkit.comparing.comparison import compare_records
 from evalkit.config import PolicySpec
-from evalkit.gate import decide
-from evalkit.records import Records, samples_frame, verdicts_frame
+from evalkit.deciding.gate import decide
+from evalkit.stored.records import Records, samples_frame, verdicts_frame
 from evalkit.types import (
     PROBES,
     Completion,

@@ -6,14 +6,14 @@ import math
 import numpy as np
 import pytest
 
-from evalkit.comparison import compare_records
+from evalkit.comparing.comparison import compare_records
 from evalkit.config import PolicySpec
-from evalkit.gate import decide
-from evalkit.records import samples_frame, verdicts_frame
+from evalkit.deciding.gate import decide
+from evalkit.stored.records import samples_frame, verdicts_frame
 from evalkit.sweeping.contributions import aligned, contributions
 from evalkit.sweeping.result import Finished, sweep_of
 from evalkit.types import Candidate
-from tests.test_comparison import manifest, record, records
+from tests.comparing.test_comparison import manifest, record, records
 
 TARGET, RETAIN = record("t", role="target"), record("r", weight=1.0)
 

@@ -4,12 +4,12 @@ import json
 
 import pytest
 
-from evalkit.cli_sweep import exit_code
+from evalkit.commands.sweep import exit_code
 from evalkit.config import ModelSpec, PolicySpec
 from evalkit.sweeping import run_sweep, step_of
 from evalkit.sweeping.running import folder_names
 from evalkit.types import Completion, Failure, InputError
-from tests.test_schedule import FAKE_BASE, suite
+from tests.running.test_schedule import FAKE_BASE, suite
 
 __all__ = ["suite"]
 

@@ -116,7 +116,7 @@ def test_ids_are_the_harnesss_own_and_the_same_each_time(harness):
 
 
 def test_the_harnesss_limit_takes_the_first_and_evalkits_draws(harness):
-    from evalkit.requests import draw
+    from evalkit.running.requests import draw
 
     write_task(harness, "sums", SUMS, **GENERATE)
     first = load(harness, lm_eval("sums", limit=4))

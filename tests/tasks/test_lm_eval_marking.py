@@ -8,7 +8,7 @@ import pytest
 from evalkit import api
 from evalkit.backends.openai import OpenAIBackend
 from evalkit.config import ModelSpec
-from evalkit.requests import draw, requests_for
+from evalkit.running.requests import draw, requests_for
 from evalkit.scorers import marking
 from evalkit.types import Completion, Failure
 from tests.harness_tasks import CHOICE, COLOURS, GENERATE, ROLLING, SUMS, lm_eval, load, suite, write_task

@@ -1,0 +1,1 @@
+"""A comparison and a policy -> GO, NO-GO or INCONCLUSIVE; also at looks while the run goes on."""
