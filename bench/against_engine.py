@@ -35,8 +35,8 @@ from bench.on_gpu import engines, workload  # noqa: E402
 from bench.on_gpu.setup import FULL, Setup, each, median  # noqa: E402
 
 if TYPE_CHECKING:
-    from evalkit.api import Run
     from evalkit.config import ModelSpec
+    from evalkit.run import Run
     from evalkit.types import Prepared
 
 MODEL = ROOT / "examples" / "models" / "SmolLM2-135M-Instruct"

@@ -11,8 +11,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from evalkit.api import Run, compare, load, run_comparison, run_one
+    from evalkit.api import compare, load, run_comparison, run_one
     from evalkit.backends import backend
+    from evalkit.run import Run as Run
     from evalkit.scorers.registry import scorer
     from evalkit.types import Comparison, Decision, EngineError, Estimate, EvalkitError, InputError, RunError
 
@@ -26,7 +27,7 @@ _HOMES = {
     "Estimate": "evalkit.types",
     "EvalkitError": "evalkit.types",
     "InputError": "evalkit.types",
-    "Run": "evalkit.api",
+    "Run": "evalkit.run",
     "RunError": "evalkit.types",
     "backend": "evalkit.backends",
     "compare": "evalkit.api",

@@ -5,19 +5,13 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import secrets
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-import pyarrow as pa
 
-from evalkit.backends.fingerprint import FileHashes
-from evalkit.comparing.comparison import compare_records
-from evalkit.comparing.fidelity import fidelity_cautions, reasoning_cautions
-from evalkit.comparing.noise import with_noise
-from evalkit.comparing.texts import StoredTexts
+from evalkit.attempt import Attempt, Wanted
+from evalkit.comparing.fidelity import fidelity_cautions
 from evalkit.config import (
     ExecutorSpec,
     JudgeSpec,
@@ -25,92 +19,41 @@ from evalkit.config import (
     PolicySpec,
     SuiteSpec,
 )
-from evalkit.contamination.arms import scan, training_files
-from evalkit.deciding.gate import decide
-from evalkit.deciding.looks import as_repeated, first_look, hope, in_stages, look_level, look_line
-from evalkit.examining.anchors import check_anchors
+from evalkit.contamination.arms import training_files
 from evalkit.examining.labelling import draw as draw_to_label
 from evalkit.examining.labelling import labels_of, passed_over, read_rows
-from evalkit.fresh import asked_in, held_back, left_out
 from evalkit.importers import Imported, ImportedScores
 from evalkit.inputs import (
     Inputs,
     Terms,
     check_again,
     check_incumbent,
-    check_policy,
     model_spec,
     over_incumbent,
     policy_spec,
     standing,
     with_pools,
 )
-from evalkit.planning.promising import promised
 from evalkit.provenance import hardware, versions
-from evalkit.remembering import judge_records, merged, suite_records, with_jury, with_sampling
-from evalkit.report.files import read_manifest, write_run
-from evalkit.running.requests import draw, first_of_each_task
-from evalkit.running.schedule import Collected, Schedule
+from evalkit.report.files import read_manifest
+from evalkit.run import SCHEMA, Run, check_terms, decided, new_id, terms_of
+from evalkit.running.requests import draw
+from evalkit.running.schedule import Schedule
 from evalkit.scorers.code import check_programs
 from evalkit.stored.cache import Journal, cache_folder
-from evalkit.stored.records import narrow_frame, samples_frame, verdicts_as_frame, verdicts_frame
+from evalkit.stored.records import samples_frame
 from evalkit.stored.samples import Samples
 from evalkit.types import (
     ARMS,
     INCUMBENT,
-    Anchors,
     Comparison,
-    Decision,
     InputError,
-    JudgeRecord,
-    Looked,
     Manifest,
-    Phase,
     Progress,
     RunError,
     Silent,
-    SuiteRecord,
 )
 from evalkit.yamlfile import validate
-
-SCHEMA = 1
-
-
-@dataclass(frozen=True)
-class Run:
-    """A finished run: its evidence and everything that follows from it. `folder` is None where nothing was written."""
-
-    manifest: Manifest
-    comparison: Comparison
-    decision: Decision
-    held: Samples
-    folder: Path | None = None
-
-    @property
-    def table(self) -> pa.Table:
-        """The whole table in memory, texts and verdicts too. `held` reads the columns and rows that are wanted."""
-        return self.held.table()
-
-    @property
-    def samples(self) -> pd.DataFrame:
-        """One row per (suite, task, id, arm, sample): prompt, text, extracted answer, gold, value, cause, failure."""
-        return samples_frame(self.held)
-
-    @property
-    def verdicts(self) -> pd.DataFrame:
-        """One row per verdict: suite, task, id, judge, order, winner, reason."""
-        return verdicts_frame(self.held)
-
-    @property
-    def policy(self) -> PolicySpec:
-        """The policy this run was decided under."""
-        return validate(PolicySpec, dict(self.manifest.policy), file="manifest.json: policy")
-
-    def write(self, folder: str | Path) -> Path:
-        """Write the six files into `folder`; return the path of report.html."""
-        folder = Path(folder)
-        same = self.folder is not None and folder.resolve() == self.folder.resolve()
-        return write_run(folder, self.comparison, self.decision, self.manifest, self.held, keep_samples=same)
 
 
 def compare(
@@ -198,138 +141,14 @@ def run_comparison(
     check_again(specs["base"], aa)
     if incumbent is not None:
         specs[INCUMBENT] = model_spec(incumbent)
-    fresh, without = None, frozenset()
-    cautions: tuple[str, ...] = ()
-    if fresh_from:
-        without, fresh, cautions = left_out(inputs.suites, asked_in(fresh_from))
-    if hold_out:
-        held, too_few = held_back(inputs.suites, hold_out, seed=seed)
-        without, cautions = without | held, cautions + too_few
-    files = training_files({arm: specs[arm] for arm in ARMS}, train_data)
-    cautions += (*check_programs(inputs.suites), *inputs.unread)
-    for caution in cautions:
-        progress.note(caution)
+    training = training_files({arm: specs[arm] for arm in ARMS}, train_data)
     if out is not None:
         check_writable(Path(out))
-    schedule = Schedule(specs, inputs.readers, cache_folder(), inputs.graders, inputs.executor)
-    items = draw(inputs.suites, seed=seed, limit=limit, without=without)
-    graders = {one.name: one for one in inputs.graders.values()}.values()
-
-    # Whose exam lets it decide is known now that the judges' models are; what a policy may not ask is said at once.
-    examined = with_jury(inputs.judge, judge_records(inputs.readers, schedule.models, {}))
-    planned = suite_records(inputs, items, specs, schedule.models)
-    _check_terms(inputs.policy, planned, examined)
-    promise = promised(inputs, items, planned, schedule.models, sequential=sequential, seed=seed, progress=progress)
-    scanned = scan(inputs.suites, files, FileHashes(cache_folder()), progress)
-    began = datetime.datetime.now(datetime.UTC)
-
-    def whole(collected: Collected, looked: Looked | None, anchors: Mapping[str, Anchors | None] | None = None) -> Run:
-        """What has come in so far as a run of its own; without anchors a look, of which only the decision is wanted."""
-        held = collected.records.samples(scanned.shares)
-        frame = narrow_frame(held)
-        read_by = tuple(
-            dataclasses.replace(record, anchors=(anchors or {}).get(record.name))
-            for record in judge_records(inputs.readers, collected.models, collected.costs)
-        )
-        manifest = Manifest(
-            schema=SCHEMA,
-            run_id=f"{began:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}",
-            created=began.isoformat(timespec="seconds"),
-            command=command,
-            base=with_sampling(collected.models["base"], specs["base"]),
-            tuned=with_sampling(collected.models["tuned"], specs["tuned"]),
-            # Again, now that all marks were seen: a source may find that its scores are graded only then.
-            suites=suite_records(inputs, items if looked is None else items[: looked.asked], specs, collected.models),
-            judges=with_jury(inputs.judge, read_by),
-            graders=judge_records(graders, collected.models, collected.costs),
-            policy=inputs.policy.model_dump(mode="json"),
-            versions=versions(),
-            hardware=hardware(),
-            seed=seed,
-            limit=limit,
-            phases=tuple(merged(collected.phases)),
-            pools=inputs.pools,
-            train_data=scanned.files,
-            incumbent=with_sampling(collected.models[INCUMBENT], specs[INCUMBENT]) if incumbent is not None else None,
-            aa=aa,
-            sequential=looked,
-            fresh_from=fresh,
-            hold_out=hold_out,
-        )
-        models = {arm: getattr(manifest, arm) for arm in (*ARMS, *([INCUMBENT] if gated else []))}
-        said = (
-            *cautions,
-            *collected.cautions,
-            *fidelity_cautions(models, frame, manifest.suites, StoredTexts(held)),
-            *reasoning_cautions(models, manifest.suites),
-        )
-        return _decide(
-            dataclasses.replace(manifest, cautions=said),
-            inputs.policy,
-            held,
-            None,
-            frame,
-            describe=anchors is not None,
-            noise=anchors is not None,
-        )
-
-    looked = first_look(inputs.policy.sequential, len(items)) if sequential else None
-    if looked is not None and schedule.reloads:
-        progress.note(
-            f"each of the {looked.looks} looks loads the engines of this machine in turn: it pays where answers take far longer "
-            "than loading"
-        )
-    stages = in_stages(items, looked.looks, seed=seed) if looked else [items]
-    items = [item for stage in stages for item in stage]
-
-    def decided(collected: Collected, stage: int) -> bool:
-        """Look at what has come in by the end of a stage."""
-        nonlocal looked
-        assert looked is not None
-        looked = dataclasses.replace(looked, look=stage + 1, asked=sum(len(one) for one in stages[: stage + 1]))
-        decision = whole(collected, looked).decision
-        if decision.complete and decision.outcome != "inconclusive":
-            looked = dataclasses.replace(looked, stopped="decided")
-        elif looked.futility is not None and hope(decision, inputs.policy.level, looked) < looked.futility:
-            looked = dataclasses.replace(looked, stopped="futile")
-        progress.note(look_line(decision, looked))
-        return looked.stopped != "end"
-
-    with Journal(cache_folder() / "journal.sqlite") as journal:
-        beside = inputs.probes if probes else None
-        again = first_of_each_task(stages[0], aa or 0)
-        collected = schedule.collect(
-            inputs.suites,
-            items,
-            journal,
-            progress,
-            probes=beside,
-            seed=seed,
-            gated=gated,
-            again=again,
-            stages=stages,
-            decided=decided,
-        )
-        anchors = {
-            one.name: check_anchors(one, journal, cache_folder(), progress, today=f"{began:%Y-%m-%d}")
-            for one in inputs.readers
-        }
-    for _, phases in anchors.values():
-        collected.phases += [dataclasses.replace(one, name=f"{one.name}: stored pairs") for one in phases]
-    progress.phase("comparing and deciding")
-    deciding = time.monotonic()
-    if looked is not None and looked.stopped == "end":
-        looked = dataclasses.replace(looked, look=looked.looks, asked=len(items))
-    run = whole(collected, looked, {name: one for name, (one, _) in anchors.items()})
-    if run.decision.outcome == "inconclusive":
-        run = _with_cautions(run, promise)
-    phases = (*run.manifest.phases, Phase("deciding", time.monotonic() - deciding))
-    run = dataclasses.replace(run, manifest=dataclasses.replace(run.manifest, phases=phases))
+    wanted = Wanted(limit, seed, probes, sequential, fresh_from, hold_out, aa, command)
+    run = Attempt(specs, inputs, gated, training, wanted, progress).run()
     if out is not None:
         progress.phase("writing the report")
-        run.write(out)
-        run = dataclasses.replace(run, folder=Path(out))
-    return run
+    return _written(run, out)
 
 
 def import_run(
@@ -344,8 +163,8 @@ def import_run(
     Raises InputError for a policy that names what the import does not hold.
     """
     chosen = policy_spec(policy) if policy is not None else PolicySpec()
-    _check_terms(chosen, imported.suite_records, imported.judge_records)
-    check_incumbent((), None, over_incumbent(chosen, _terms(imported.suite_records)))
+    check_terms(chosen, imported.suite_records, imported.judge_records)
+    check_incumbent((), None, over_incumbent(chosen, terms_of(imported.suite_records)))
     if out is not None:
         check_writable(Path(out))
     began = datetime.datetime.now(datetime.UTC)
@@ -353,7 +172,7 @@ def import_run(
     models = {"base": imported.base_record, "tuned": imported.tuned_record}
     manifest = Manifest(
         schema=SCHEMA,
-        run_id=f"{began:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}",
+        run_id=new_id(began),
         created=began.isoformat(timespec="seconds"),
         command=command,
         base=models["base"],
@@ -365,11 +184,8 @@ def import_run(
         hardware=hardware(),
         cautions=(*imported.cautions, *fidelity_cautions(models, samples_frame(samples), imported.suite_records)),
     )
-    run = _decide(manifest, chosen, samples, None)
-    if out is not None:
-        run.write(out)
-        run = dataclasses.replace(run, folder=Path(out))
-    return run
+    run = decided(manifest, chosen, samples, None)
+    return _written(run, out)
 
 
 def load(folder: str | Path, *, policy: str | Path | PolicySpec | None = None, describe: bool = True) -> Run:
@@ -388,11 +204,11 @@ def load(folder: str | Path, *, policy: str | Path | PolicySpec | None = None, d
         chosen = validate(PolicySpec, dict(manifest.policy), file=f"{folder}/manifest.json: policy")
     else:
         chosen = with_pools(chosen, manifest.pools)
-        _check_terms(chosen, standing(manifest.suites, manifest.graders, chosen), manifest.judges)
+        check_terms(chosen, standing(manifest.suites, manifest.graders, chosen), manifest.judges)
         manifest = dataclasses.replace(manifest, policy=chosen.model_dump(mode="json"))
     held = Samples.stored(folder / "samples.parquet")
-    _check_answered(folder, over_incumbent(chosen, _terms(manifest.suites)), held)
-    return _decide(manifest, chosen, held, folder, describe=describe)
+    _check_answered(folder, over_incumbent(chosen, terms_of(manifest.suites)), held)
+    return decided(manifest, chosen, held, folder, describe=describe)
 
 
 def with_labels(run: Run, files: Sequence[Path], judge: str | None = None) -> Run:
@@ -417,7 +233,7 @@ def with_labels(run: Run, files: Sequence[Path], judge: str | None = None) -> Ru
         for record in run.manifest.judges
     )
     manifest = dataclasses.replace(run.manifest, judges=records, cautions=tuple(dict.fromkeys(cautions)))
-    return _decide(manifest, run.policy, run.held, run.folder)
+    return decided(manifest, run.policy, run.held, run.folder)
 
 
 def run_one(
@@ -462,18 +278,6 @@ def check_writable(folder: Path) -> None:
         raise InputError(f"--out: {folder}: cannot be written: {error}") from None
 
 
-def _terms(suites: Sequence[SuiteRecord]) -> dict[str, Terms]:
-    return {suite.name: Terms.of_record(suite) for suite in suites}
-
-
-def _check_terms(policy: PolicySpec, suites: Sequence[SuiteRecord], judges: Sequence[JudgeRecord]) -> None:
-    mark = policy.judge.exam.min_agreement, policy.judge.max_unscored
-    passed = {
-        one.name: one.exam is not None and one.exam.standing(*mark) == "passed" for one in judges if one.jury is None
-    }
-    check_policy(policy, _terms(suites), passed)
-
-
 def _check_answered(folder: Path, gated: Mapping[str, str], held: Samples) -> None:
     """A stored run holds the incumbent's answers to what a policy now holds against it. Raises RunError."""
     samples = samples_frame(held, ["suite", "task", "id", "arm"]) if gated else pd.DataFrame()
@@ -496,46 +300,9 @@ def _check_answered(folder: Path, gated: Mapping[str, str], held: Samples) -> No
             )
 
 
-def _decide(
-    manifest: Manifest,
-    policy: PolicySpec,
-    table: pa.Table | Samples,
-    folder: Path | None,
-    frame: pd.DataFrame | None = None,
-    *,
-    describe: bool = True,
-    noise: bool = True,
-) -> Run:
-    manifest = dataclasses.replace(manifest, suites=standing(manifest.suites, manifest.graders, policy))
-    looked = manifest.sequential
-    held = Samples.of(table)
-    samples, texts = narrow_frame(held) if frame is None else frame, StoredTexts(held)
-    comparison = compare_records(
-        samples,
-        verdicts_frame(held, reasons=False) if manifest.judges else verdicts_as_frame(()),
-        manifest,
-        level=policy.level if looked is None else look_level(policy.level, looked),
-        pools=policy.pools,
-        min_agreement=policy.judge.exam.min_agreement,
-        max_unscored=policy.judge.max_unscored,
-        over_incumbent=over_incumbent(policy, _terms(manifest.suites)),
-        relative=policy.retain.relative,
-        describe=describe,
-        texts=texts,
-    )
-    decision = decide(comparison, policy)
-    if looked is not None:
-        comparison, decision = as_repeated(comparison, decision, policy.level, looked)
-    comparison = with_noise(comparison, samples, manifest, texts) if noise else comparison
-    return Run(manifest, comparison, decision, held, folder)
-
-
-def _with_cautions(run: Run, cautions: tuple[str, ...]) -> Run:
-    """The same with further cautions, which change no number. They stand where the stored run, loaded again, has them."""
-    known = len(run.manifest.cautions)
-    said = run.comparison.cautions
-    return dataclasses.replace(
-        run,
-        manifest=dataclasses.replace(run.manifest, cautions=(*run.manifest.cautions, *cautions)),
-        comparison=dataclasses.replace(run.comparison, cautions=(*said[:known], *cautions, *said[known:])),
-    )
+def _written(run: Run, out: str | Path | None) -> Run:
+    """The run with its folder; its six files are there where one was named."""
+    if out is None:
+        return run
+    run.write(out)
+    return dataclasses.replace(run, folder=Path(out))

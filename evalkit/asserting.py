@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from evalkit.api import Run, load, run_comparison
+from evalkit.api import load, run_comparison
 from evalkit.config import ModelSpec, PolicySpec, SuiteSpec, TaskSpec
 from evalkit.inputs import named, readers_of
 from evalkit.report.junit import Standing, standing
 from evalkit.report.text import visible
 from evalkit.report.words import HEADLINES, cautions, gate_limit, gate_numbers, headline, incomplete, remedies, sentence
+from evalkit.run import Run
 from evalkit.scorers import scorer_of
 from evalkit.types import Comparison, Estimate, Gate, InputError, Progress
 

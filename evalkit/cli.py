@@ -31,7 +31,7 @@ from evalkit.interrupted import resumable
 from evalkit.types import EngineError, InputError, RunError
 
 if TYPE_CHECKING:
-    from evalkit.api import Run
+    from evalkit.run import Run
 
 GO, NO_GO, BAD_INPUT, INCONCLUSIVE, INCOMPLETE, INTERNAL = 0, 1, 2, 3, 4, 70
 

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from evalkit.api import Run, load
+from evalkit.api import load
 from evalkit.config import JudgeSpec, ModelSpec, PolicySpec, SuiteSpec
 from evalkit.deciding.looks import last_level
 from evalkit.inputs import Inputs, Terms, check_incumbent, model_spec, over_incumbent
 from evalkit.planning import Design, design_of, expectations, expected_of_run, looked_at, plan
 from evalkit.planning.promising import judges_that_decide
 from evalkit.remembering import suite_records
+from evalkit.run import Run
 from evalkit.running.questions import thinking_budget
 from evalkit.running.requests import Item, draw, requests_for
 from evalkit.running.schedule import Collected, Schedule

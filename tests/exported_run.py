@@ -39,9 +39,9 @@ HOSTILE = [
 
 def store(folder):
     """Write the run into `folder`."""
-    from evalkit import api
     from evalkit.config import PolicySpec
     from evalkit.report.files import write_run
+    from evalkit.run import decided
 
     records = Records()
     for i in range(40):
@@ -98,7 +98,7 @@ def store(folder):
         versions={"evalkit": "0.1.0"},
         hardware={},
     )
-    run = api._decide(manifest, PolicySpec(), records.table(), None)
+    run = decided(manifest, PolicySpec(), records.table(), None)
     write_run(folder, run.comparison, run.decision, run.manifest, run.table)
     return folder
 

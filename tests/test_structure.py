@@ -30,6 +30,8 @@ RANK = {
             "report",
             "remembering fresh ranking exporters browsing",
             "planning",
+            "run",
+            "attempt",
             "api",
             "foresight sweeping asserting",
             "commands pytest_plugin",

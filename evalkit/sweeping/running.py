@@ -11,11 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from evalkit.api import Run, check_writable, run_comparison
+from evalkit.api import check_writable, run_comparison
 from evalkit.config import ExecutorSpec, JudgeSpec, ModelSpec, PolicySpec, SuiteSpec
 from evalkit.contamination.arms import training_files
 from evalkit.fresh import held_back
 from evalkit.inputs import Inputs, Terms, check_incumbent, model_spec, over_incumbent
+from evalkit.run import Run
 from evalkit.running.requests import draw
 from evalkit.running.schedule import Schedule
 from evalkit.scorers.code import check_programs
