@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import secrets
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -132,7 +133,7 @@ def run_comparison(
 
     hold_out: the share of every task's items that is kept back for confirming a choice among several candidates.
     """
-    progress = progress or Silent()
+    progress, since = progress or Silent(), time.monotonic()
     progress.phase("reading suites and models")
     specs = {"base": model_spec(base), "tuned": model_spec(tuned)}
     inputs = Inputs.read(specs["base"], suites, judge, policy, executor)
@@ -145,7 +146,7 @@ def run_comparison(
     if out is not None:
         check_writable(Path(out))
     wanted = Wanted(limit, seed, probes, sequential, fresh_from, hold_out, aa, command)
-    run = Attempt(specs, inputs, gated, training, wanted, progress).run()
+    run = Attempt(specs, inputs, gated, training, wanted, progress, since=since).run()
     if out is not None:
         progress.phase("writing the report")
     return _written(run, out)

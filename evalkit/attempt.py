@@ -49,6 +49,7 @@ class Attempt:
 
     specs: of every arm. gated: suites of which a gate is held against the incumbent, with the field that says so.
     training: files that either arm was trained on, as `contamination.arms.training_files` finds them.
+    since: `time.monotonic()` at which reading the files began.
     Raises InputError for what the files ask and these models, suites and judges cannot give.
     """
 
@@ -60,6 +61,8 @@ class Attempt:
         training: Mapping[str, Sequence[Path]],
         wanted: Wanted,
         progress: Progress,
+        *,
+        since: float,
     ) -> None:
         self._specs, self._inputs, self._gated, self._wanted, self._progress = specs, inputs, gated, wanted, progress
         without = self._leave_out()
@@ -86,6 +89,7 @@ class Attempt:
             )
         self._stages = in_stages(items, self._looked.looks, seed=wanted.seed) if self._looked else [items]
         self._items: list[Item] = [item for stage in self._stages for item in stage]
+        self._before = Phase("reading and planning", time.monotonic() - since)
 
     def _leave_out(self) -> frozenset[Place]:
         """The items that are not asked: those that earlier runs asked, and those that are held back."""
@@ -192,7 +196,7 @@ class Attempt:
             hardware=hardware(),
             seed=wanted.seed,
             limit=wanted.limit,
-            phases=tuple(merged(collected.phases)),
+            phases=(self._before, *merged(collected.phases)),
             pools=inputs.pools,
             train_data=self._scanned.files,
             incumbent=with_sampling(models[INCUMBENT], specs[INCUMBENT]) if INCUMBENT in specs else None,

@@ -182,6 +182,7 @@ def test_phases_say_where_time_and_tokens_went(fake, suite):
     assert phases["base: generating"].completion_tokens == 30
     assert phases["base: generating"].tokens_per_second == pytest.approx(30 / phases["base: generating"].seconds)
     assert [name for name, phase in phases.items() if not phase.beside] == [
+        "reading and planning",
         *(f"{arm}: {what}" for arm in ("base", "tuned") for what in ("preparing", "loading", "generating")),
         "deciding",
     ]
