@@ -2,10 +2,11 @@
 
     python bench/decisions.py coverage [--runs 10000] [--seed 0]
     python bench/decisions.py rules
+    python bench/decisions.py limits
     python bench/decisions.py plan
     python bench/decisions.py sequential
 
-Each part prints one table; what its columns mean stands in the module beside this file that it is made in (`coverage`, `rules`, `promised`, `looks`). Everything goes through
+Each part prints one table; what its columns mean stands in the module beside this file that it is made in (`coverage`, `rules`, `limits`, `promised`, `looks`). Everything goes through
 the functions that a run goes through. Seeded: the same command prints the same numbers.
 """
 
@@ -19,11 +20,12 @@ from pathlib import Path
 # `python bench/decisions.py` puts bench/ on the path and not what holds it, which the parts are imported from.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bench import coverage, looks, promised, rules  # noqa: E402
+from bench import coverage, limits, looks, promised, rules  # noqa: E402
 
 PARTS: dict[str, Callable[[int, int], Iterator[str]]] = {
     "coverage": coverage.lines,
     "rules": rules.lines,
+    "limits": limits.lines,
     "plan": promised.lines,
     "sequential": looks.lines,
 }
