@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench import coverage, rules
+from bench import coverage, limits, rules
 from bench.rules import Setting
 from bench.simulated import SimulatedSuite, draw_counts, five_suites, outcomes, simulated_comparison
 from evalkit.comparing.comparison import compare_records
@@ -206,3 +206,27 @@ def test_the_script_finds_its_parts_from_wherever_it_is_called(tmp_path):
 def test_what_is_at_a_limit_is_told_from_what_is_equal():
     assert {one.at_limit for one in rules.settings()} == {True, False}
     assert all(-min(one.deltas) <= one.discordance for one in rules.settings())
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        limits.relative(500, 0.03),
+        limits.relative(500, 0.10, lost=0.05, base=0.9),
+        limits.clustered(100, 5, regressed=0.10, fixed=0.07, alike=1.0),
+        limits.macro(60, 4, regressed=0.10, fixed=0.07, alike=1.0),
+        limits.rate(300, 0.05),
+        limits.rate(200, 0.05, size=5, alike=1.0),
+        limits.increase(500, 0.01, 0.01),
+    ],
+    ids=lambda case: case.name,
+)
+def test_no_kind_of_gate_passes_what_is_at_its_limit_too_often(case):
+    found = limits.measure(case, RUNS, seed=0)
+    assert found.go <= limits.ALLOWED + error(limits.ALLOWED)
+    assert found.go + found.no_go + found.inconclusive == pytest.approx(1)
+
+
+def test_a_gate_that_passes_too_often_is_named():
+    assert limits.Rates(0.026, 0.0, 0.974).holds(10_000)
+    assert not limits.Rates(0.06, 0.0, 0.94).holds(10_000)
