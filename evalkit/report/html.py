@@ -39,6 +39,7 @@ SCRIPTS = (
     "orders.js",
     "items.js",
     "address.js",
+    "view.js",
     "diff.js",
     "detail.js",
     "rows.js",

@@ -11,7 +11,7 @@ from evalkit.report.index_trend import levels, panels
 from evalkit.report.words import ROLES, VERDICTS
 from evalkit.types import RunIndex, Trend
 
-SCRIPTS = ("page.js", "print.js", "index.js")
+SCRIPTS = ("page.js", "print.js", "runs.js", "view.js", "two_runs.js", "index.js")
 
 GENERATOR = "evalkit view"
 """Stands in the page, so that a page of ours can be told from anybody else's before it is written over."""
