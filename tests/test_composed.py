@@ -9,7 +9,7 @@ from evalkit.composed import choose
 from evalkit.config import PolicySpec
 from evalkit.inputs import with_pools
 from evalkit.types import InputError
-from tests.commands.test_cli import evalkit
+from tests.shell import evalkit
 
 
 @pytest.fixture

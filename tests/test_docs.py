@@ -13,7 +13,7 @@ from evalkit.catalog import builtin_names
 from evalkit.config import ComposedSpec, JudgeSpec, ModelSpec, PolicySpec, ProjectSpec, SuiteSpec
 from evalkit.scorers import scorer_names
 from evalkit.yamlfile import validate
-from tests.commands.test_cli import evalkit
+from tests.shell import evalkit
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [

@@ -10,7 +10,7 @@ import pytest
 
 from evalkit.doctor import engine as engines_
 from evalkit.doctor import examine, gpus, hub
-from tests.commands.test_cli import evalkit
+from tests.shell import evalkit
 
 
 def by_name(findings):

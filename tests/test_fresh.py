@@ -10,7 +10,7 @@ from evalkit.fresh import asked_in, held_back, left_out
 from evalkit.tasks import Suite, Task
 from evalkit.types import Example, InputError, RunError
 from evalkit.yamlfile import validate
-from tests.running.test_schedule import FAKE_BASE, FAKE_TUNED, suite
+from tests.asking import FAKE_BASE, FAKE_TUNED, suite
 
 __all__ = ["suite"]
 

@@ -14,7 +14,7 @@ from evalkit.importers import import_alpaca_eval
 from evalkit.importers.imported import Imported
 from evalkit.ranking import battles_of_files, battles_of_runs, rank
 from evalkit.types import InputError, RunError
-from tests.running.test_schedule import FAKE_BASE, judge, suite
+from tests.asking import FAKE_BASE, judge, suite
 
 pytest.importorskip("evalica")
 __all__ = ["suite"]

@@ -17,7 +17,7 @@ import yaml
 
 from evalkit import cli
 from evalkit.config import Spec
-from tests.commands.test_cli import evalkit
+from tests.shell import evalkit
 
 pytest.importorskip("mkdocs", reason="needs mkdocs: pip install 'evalkit-gate[docs]'")
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.commands.test_cli import evalkit
+from tests.shell import evalkit
 
 
 @pytest.fixture

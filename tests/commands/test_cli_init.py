@@ -11,7 +11,7 @@ import yaml
 
 from evalkit.config import PolicySpec, default_policy_text, read_model, read_policy, read_project
 from evalkit.inputs import named
-from tests.commands.test_cli import evalkit
+from tests.shell import evalkit
 
 FOUR = {"base.yaml", "tuned.yaml", "policy.yaml", "evalkit.yaml"}
 

@@ -9,7 +9,8 @@ import pytest
 import typer
 
 from evalkit import cli
-from tests.commands.test_cli import compare, evalkit, folder  # noqa: F401
+from tests.commands.recorded_models import compare, folder  # noqa: F401
+from tests.shell import evalkit
 
 # What a server shows, and what a make target does, is no report.
 _NO_REPORT = {"view", "demo", "export"}

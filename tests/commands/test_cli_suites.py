@@ -6,7 +6,7 @@ import math
 import pytest
 
 from tests.backends.test_rendering import CHATML, tokenizer
-from tests.commands.test_cli import evalkit
+from tests.shell import evalkit
 
 GOOD = """name: queues
 role: target

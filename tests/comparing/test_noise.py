@@ -10,9 +10,9 @@ from evalkit import api
 from evalkit.config import ModelSpec, PolicySpec, SamplingSpec
 from evalkit.stored.records import of_both_arms
 from evalkit.types import Completion, Failure, InputError
-from tests.commands.test_cli import evalkit
-from tests.deciding.test_fail_closed import BASE, TUNED, suite
-from tests.running.test_schedule import judge
+from tests.asking import judge
+from tests.deciding.graded import BASE, TUNED, suite
+from tests.shell import evalkit
 
 __all__ = ["suite"]
 LAX = PolicySpec.model_validate({"tax": {"max": 1.0}, "retain": {"margin": 1.0}})

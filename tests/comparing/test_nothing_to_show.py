@@ -14,8 +14,8 @@ from evalkit.report.words import sentence
 from evalkit.stored.records import Records, samples_frame, verdicts_frame
 from evalkit.types import Completion, Example, Score
 from evalkit.yamlfile import validate
-from tests.comparing.test_comparison import MODEL, compared, manifest, record
-from tests.deciding.test_gate import comparison, estimate, suite
+from tests.comparing.scored import MODEL, compared, manifest, record
+from tests.deciding.made_up import comparison, estimate, suite
 
 
 def marks(base, tuned, n=200):

@@ -16,7 +16,7 @@ from evalkit.stored.records import Records, read_table, samples_frame, verdicts_
 from evalkit.tasks import load_suite
 from evalkit.types import Completion, Example, InputError, Score
 from evalkit.yamlfile import validate
-from tests.comparing.test_comparison import compared, manifest, record
+from tests.comparing.scored import compared, manifest, record
 
 
 def sliced(rows, *suites):

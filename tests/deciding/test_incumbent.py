@@ -9,9 +9,9 @@ from evalkit import api
 from evalkit.comparing.fidelity import fidelity_cautions, reasoning_cautions
 from evalkit.config import ModelSpec, PolicySpec, SamplingSpec
 from evalkit.types import Failure, InputError, ModelRecord, RunError
-from tests.commands.test_cli import evalkit
-from tests.deciding.test_fail_closed import suite
-from tests.running.test_schedule import judge
+from tests.asking import judge
+from tests.deciding.graded import suite
+from tests.shell import evalkit
 
 __all__ = ["suite"]
 BASE, TUNED, PROD = (ModelSpec(name=name, backend="fake", model=name) for name in ("raw", "new", "in-use"))

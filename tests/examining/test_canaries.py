@@ -14,8 +14,8 @@ from evalkit.report.canaries import print_canaries
 from evalkit.stored.cache import Journal
 from evalkit.types import Completion, Failure, Order, Silent, Verdict
 from tests.backends.openai_local_api import Api, api_error, serving
-from tests.commands.test_cli import evalkit
 from tests.judge_server import judge_file, judging, knowing
+from tests.shell import evalkit
 
 PLANT = {attack.name: attack.plant for attack in ATTACKS}
 JUDGE = JudgeSpec.model_validate({"name": "j", "model": {"backend": "vllm", "model": "m"}, "rubric": "{{ first }}"})

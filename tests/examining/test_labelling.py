@@ -10,7 +10,7 @@ from evalkit import api
 from evalkit.cli import app
 from evalkit.examining import labelling
 from evalkit.types import InputError
-from tests.running.test_schedule import by_request, judge, run, suite
+from tests.asking import by_request, judge, run, suite
 
 __all__ = ["suite"]
 

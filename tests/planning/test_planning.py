@@ -23,7 +23,7 @@ from evalkit.planning.simulation import comparison_of
 from evalkit.statistics import sample_size
 from evalkit.types import Expected, InputError, Silent, SuiteRecord, TaskRecord
 from evalkit.yamlfile import validate
-from tests.comparing.test_comparison import compared
+from tests.comparing.scored import compared
 
 
 class Told(Silent):

@@ -7,7 +7,7 @@ import pytest
 from evalkit import api
 from evalkit.config import ModelSpec
 from evalkit.types import Completion, InputError, Usage
-from tests.running.test_schedule import FAKE_BASE, FAKE_TUNED, by_request, judge, run, suite
+from tests.asking import FAKE_BASE, FAKE_TUNED, by_request, judge, run, suite
 
 __all__ = ["suite"]
 PROD = ModelSpec(name="in-use", backend="fake", model="w4")

@@ -6,33 +6,14 @@ from dataclasses import replace
 import pytest
 
 from evalkit import api
-from evalkit.config import JudgeSpec, ModelSpec, ReasoningSpec, SamplingSpec, SuiteSpec
+from evalkit.config import ReasoningSpec, SamplingSpec
 from evalkit.report.files import read_manifest
 from evalkit.running.probes import KL
 from evalkit.running.requests import draw
 from evalkit.tasks import load_suite
 from evalkit.types import PROBES, Completion, Failure, InputError, Usage
-from evalkit.yamlfile import validate
+from tests.asking import FAKE_BASE, FAKE_TUNED, by_request, judge, run, suite  # noqa: F401
 from tests.fake_backend import Fake
-
-FAKE_BASE = ModelSpec(name="base-model", backend="fake", model="w1")
-FAKE_TUNED = ModelSpec(name="tuned-model", backend="fake", model="w2")
-
-
-@pytest.fixture
-def suite(tmp_path):
-    def make(n=6, name="s", **task):
-        (tmp_path / f"{name}.jsonl").write_text(
-            "".join(json.dumps({"id": str(i), "q": f"q{i}", "a": "42"}) + "\n" for i in range(n))
-        )
-        fields = {"data": f"{name}.jsonl", "prompt": "{{ q }}", "answer": "{{ a }}", "score": "number", **task}
-        return validate(SuiteSpec, {"name": name, "tasks": [fields]}).model_copy(update={"folder": str(tmp_path)})
-
-    return make
-
-
-def run(*suites, **options):
-    return api.run_comparison(FAKE_BASE, FAKE_TUNED, suites=suites, **options)
 
 
 def test_every_item_is_asked_of_both_models_and_scored(fake, suite):
@@ -195,22 +176,6 @@ def test_where_writing_the_report_took_its_time_stands_in_the_manifest_once(fake
         written = read_manifest(tmp_path / "out")
         assert [phase.name for phase in written.phases][-2:] == ["deciding", "report"]
         got.write(tmp_path / "out")
-
-
-JUDGE = {
-    "name": "j",
-    "model": {"backend": "fake", "model": "w3"},
-    "rubric": "{{ prompt }} {{ first }} {{ second }}",
-    "recheck": 0,
-}
-
-
-def judge(**fields):
-    return validate(JudgeSpec, {**JUDGE, **fields})
-
-
-def by_request(verdict):
-    return lambda request: verdict(request) if request.model == "j" else request.model + " 42"
 
 
 def test_a_judge_reads_every_pair_in_both_orders(fake, suite):

@@ -13,7 +13,7 @@ from evalkit.stored.records import samples_frame, verdicts_frame
 from evalkit.sweeping.contributions import aligned, contributions
 from evalkit.sweeping.result import Finished, sweep_of
 from evalkit.types import Candidate
-from tests.comparing.test_comparison import manifest, record, records
+from tests.comparing.scored import manifest, record, records
 
 TARGET, RETAIN = record("t", role="target"), record("r", weight=1.0)
 

@@ -9,7 +9,7 @@ from evalkit.config import ModelSpec, PolicySpec
 from evalkit.sweeping import run_sweep, step_of
 from evalkit.sweeping.running import folder_names
 from evalkit.types import Completion, Failure, InputError
-from tests.running.test_schedule import FAKE_BASE, suite
+from tests.asking import FAKE_BASE, suite
 
 __all__ = ["suite"]
 
