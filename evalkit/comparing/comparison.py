@@ -16,7 +16,7 @@ import pandas as pd
 from evalkit.comparing.drift import measure_drift
 from evalkit.comparing.pairing import PairedScores, join, pair, scored
 from evalkit.comparing.saturation import saturation
-from evalkit.comparing.setaside import form_losses, overlap
+from evalkit.comparing.setaside import form_losses, overlap, without_form, without_overlap
 from evalkit.comparing.slicing import p_of_change, suite_slices, with_flags
 from evalkit.comparing.texts import Texts
 from evalkit.comparing.thinking import at_test_time
@@ -43,6 +43,7 @@ from evalkit.types import (
     Estimate,
     InputError,
     Manifest,
+    Overlap,
     Role,
     SuiteRecord,
     SuiteResult,
@@ -216,7 +217,14 @@ def with_set_aside(comparison: Comparison, what: Literal["form", "overlap"]) -> 
     if all(left(suite) is None for suite in (*comparison.suites, *comparison.pools)):
         return comparison
     suites, pools = (
-        tuple(replace(suite, delta=left(suite) or suite.delta) for suite in group)
+        tuple(
+            replace(
+                suite,
+                delta=left(suite) or suite.delta,
+                relative=suite.relative_without.get(what, suite.relative),
+            )
+            for suite in group
+        )
         for group in (comparison.suites, comparison.pools)
     )
     tax, gain = (_weighted(suites, comparison.level, role) for role in ("retain", "target"))
@@ -364,6 +372,8 @@ def _suite(
     slices, left_out = suite_slices(tasks, parts, joined, level)
     # A guard counts events, not answers held against a gold: there is no form to lose, and none at all is what is hoped for.
     lost, without_format = ({}, None) if record.role == "guard" else form_losses(parts, difference)
+    overlapping = overlap(parts, difference, checked=checked)
+    rho = relative if record.role == "retain" and joined.bounded else None
     return SuiteResult(
         name=record.name,
         metric=metric,
@@ -389,12 +399,13 @@ def _suite(
         advisory=record.advisory,
         without_format=without_format,
         lost_to_form=lost,
-        overlap=overlap(parts, difference, checked=checked),
+        overlap=overlapping,
         retention=_retention(record, scores, joined, level) if record.role == "retain" and joined.bounded else None,
         slices=slices,
         slices_left_out=left_out,
         against=record.against,
-        relative=_kept(parts, difference, relative) if record.role == "retain" and joined.bounded else None,
+        relative=_kept(parts, difference, rho),
+        relative_without=_kept_without(parts, difference, rho, without_format, overlapping),
     )
 
 
@@ -403,6 +414,20 @@ def _kept(
 ) -> Estimate | None:
     """Tuned less what must be kept of base, tuned - (1 - rho) base, which is to be above zero; None without a rho."""
     return None if rho is None else difference(parts, 1 - rho)
+
+
+def _kept_without(
+    parts: Sequence[PairedScores],
+    difference: Callable[[Sequence[PairedScores], float], Estimate],
+    rho: float | None,
+    without_format: Estimate | None,
+    overlapping: Overlap,
+) -> dict[str, Estimate]:
+    """As `_kept`, with the items set aside that `without_format` and `overlapping` lack."""
+    if rho is None:
+        return {}
+    left = {"form": (without_format, without_form), "overlap": (overlapping.delta_without, without_overlap)}
+    return {what: difference(rest(parts), 1 - rho) for what, (found, rest) in left.items() if found is not None}
 
 
 def _retention(record: SuiteRecord, scores: Mapping[str, PairedScores], joined: PairedScores, level: float) -> Estimate:
@@ -464,6 +489,8 @@ def _pool(
     fields = {slot: getattr(whole, slot) for slot in TaskResult.__slots__}
     fields |= {"delta": delta, "cautions": delta.cautions}
     lost, without_format = ({}, None) if role == "guard" else form_losses(list(parts.values()), difference)
+    overlapping = overlap(list(parts.values()), difference, checked=bool(manifest.train_data))
+    rho = relative if role == "retain" and joined.bounded else None
     first = records[members[0]]  # a pool's members state the same limits: `inputs.check_policy`
     return SuiteResult(
         **fields,
@@ -474,7 +501,8 @@ def _pool(
         advisory=any(records[member].advisory for member in members),
         without_format=without_format,
         lost_to_form=lost,
-        overlap=overlap(list(parts.values()), difference, checked=bool(manifest.train_data)),
+        overlap=overlapping,
         against=first.against,
-        relative=_kept(list(parts.values()), difference, relative) if role == "retain" and joined.bounded else None,
+        relative=_kept(list(parts.values()), difference, rho),
+        relative_without=_kept_without(list(parts.values()), difference, rho, without_format, overlapping),
     )

@@ -27,7 +27,17 @@ def form_losses(parts: Sequence[PairedScores], difference: Difference) -> tuple[
     by_arm = {arm: int(number) for arm, number in zip(ARMS, lost, strict=True)}
     if not any(by_arm.values()):
         return by_arm, None
-    return by_arm, difference([part.only(np.logical_not(part.lost_to_form.any(axis=1))) for part in parts])
+    return by_arm, difference(without_form(parts))
+
+
+def without_form(parts: Sequence[PairedScores]) -> list[PairedScores]:
+    """The items of which neither arm lost a sample to its form."""
+    return [part.only(np.logical_not(part.lost_to_form.any(axis=1))) for part in parts]
+
+
+def without_overlap(parts: Sequence[PairedScores]) -> list[PairedScores]:
+    """The items that are known not to stand in training data. A comparison with NaN is false: what is unknown goes with what is flagged."""
+    return [part.only(part.overlap < FLAGGED_FROM) for part in parts]
 
 
 def overlap(parts: Sequence[PairedScores], difference: Difference, *, checked: bool) -> Overlap:
@@ -39,6 +49,5 @@ def overlap(parts: Sequence[PairedScores], difference: Difference, *, checked: b
         flagged=flagged,
         unknown=int(np.isnan(shares).sum()),
         n=shares.size,
-        # A comparison with NaN is false: what is unknown is set aside with what is flagged.
-        delta_without=difference([part.only(part.overlap < FLAGGED_FROM) for part in parts]) if flagged else None,
+        delta_without=difference(without_overlap(parts)) if flagged else None,
     )

@@ -98,6 +98,7 @@ class SuiteResult(TaskResult):
     retention: of a retain suite, the share of what base could do above chance that tuned still does; its value is NaN
     where base is too near chance, and None elsewhere. slices: parts of at least 10 items; slices_left_out: smaller ones.
     relative: of a retain suite, tuned - (1 - rho) base, where the policy lets a share rho of base's score be lost.
+    relative_without: the same with items set aside, by why ("form", "overlap"), where there are any.
     """
 
     role: Role = "retain"
@@ -116,6 +117,7 @@ class SuiteResult(TaskResult):
     slices_left_out: int = 0
     against: Against | None = None
     relative: Estimate | None = None
+    relative_without: Mapping[str, Estimate] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,7 +109,7 @@ def test_where_everything_was_lost_to_form_nothing_is_left_and_no_number_is_made
     assert left.n == 0 and left.value != left.value and (left.low, left.high) == (None, None)
 
 
-def pooled_by_hand():
+def pooled_by_hand(relative=None):
     """Two suites of the 100 items each, pooled: the gates of both, of the pool and the tax see the same items twice."""
     held = Records()
     for suite in ("a", "b"):
@@ -121,7 +121,9 @@ def pooled_by_hand():
     records = tuple(SuiteRecord(name, "retain", "h", (task,)) for name in ("a", "b"))
     manifest = Manifest(1, "r", "now", "", MODEL, MODEL, records, (), {}, {}, {})
     table = held.table()
-    return compare_records(samples_frame(table), verdicts_frame(table), manifest, pools={"both": ["a", "b"]})
+    return compare_records(
+        samples_frame(table), verdicts_frame(table), manifest, pools={"both": ["a", "b"]}, relative=relative
+    )
 
 
 def test_a_pool_and_the_tax_are_told_without_format_losses_too():
@@ -146,6 +148,23 @@ def test_a_caution_names_every_gate_that_would_fall_out_otherwise_and_no_verdict
     ]
     assert [(one[1], one[2]) for one in told] == [("the pooled tax", "26"), ("both", "26")]
     assert decide(comparison, PolicySpec(retain={"margin": 0.5}, tax={"max": 0.5})).cautions[1:] == ()
+
+
+def test_a_gate_on_the_share_of_bases_score_is_told_without_what_is_set_aside_too():
+    comparison = pooled_by_hand(relative=0.04)
+    (suite, _), (pool,) = comparison.suites, comparison.pools
+    assert suite.relative.value == pytest.approx(suite.tuned - 0.96 * suite.base)
+    # 87 items are left, of which base had all right and tuned 82.
+    left = suite.relative_without["form"]
+    assert (left.n, left.value) == (87, pytest.approx(82 / 87 - 0.96))
+    assert list(suite.relative_without) == ["form"] and pool.relative_without["form"].n == 174
+    assert with_set_aside(comparison, "form").suites[0].relative == left
+    decision = decide(comparison, PolicySpec(retain={"relative": 0.04}, tax={"max": 0.5}, pools={"both": ("a", "b")}))
+    assert {gate.subject: gate.verdict for gate in decision.gates}["both"] == "fail"
+    assert any(
+        re.match(r"both fails at .*, but is undecided at .* with the 26 items", one) for one in decision.cautions
+    )
+    assert pooled_by_hand().suites[0].relative_without == {}
 
 
 # --- through the command line -------------------------------------------------------------------------------------
