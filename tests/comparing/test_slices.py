@@ -111,9 +111,9 @@ def test_fifty_seven_subjects_of_fourteen_thousand_items_take_no_time():
 
 
 def compared_suite(asked, paired):
-    from evalkit.comparing.comparison import _suite
+    from evalkit.comparing.suites import suite_result
 
-    return _suite(asked, {task.name: paired["s", task.name] for task in asked.tasks}, 0.95, False)
+    return suite_result(asked, {task.name: paired["s", task.name] for task in asked.tasks}, 0.95, False)
 
 
 def test_a_suite_file_names_slices_by_templates(tmp_path):
