@@ -33,9 +33,9 @@ from evalkit.comparing.comparison import compare_records
 from evalkit.composed import choose
 from evalkit.config import PolicySpec, SuiteSpec
 from evalkit.deciding.gate import decide
-from evalkit.inputs import with_pools
 from evalkit.statistics import clopper_pearson
 from evalkit.stored.records import Records, verdicts_frame
+from evalkit.terms import with_pools
 from evalkit.types import Manifest, ModelRecord, SuiteRecord, TaskRecord
 
 SIZES = {

@@ -21,12 +21,13 @@ from evalkit.inputs import Inputs
 from evalkit.planning.promising import promised
 from evalkit.provenance import hardware, versions
 from evalkit.remembering import judge_records, merged, suite_records, with_jury, with_sampling
-from evalkit.run import SCHEMA, Run, check_terms, decided, new_id, with_cautions
+from evalkit.run import SCHEMA, Run, decided, new_id, with_cautions
 from evalkit.running.requests import Item, draw, first_of_each_task
 from evalkit.running.schedule import Collected, Schedule
 from evalkit.scorers.code import check_programs
 from evalkit.stored.cache import Journal, cache_folder
 from evalkit.stored.records import narrow_frame
+from evalkit.terms import check_terms
 from evalkit.types import ARMS, INCUMBENT, Anchors, Manifest, Phase, Progress
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from evalkit.api import load
 from evalkit.config import JudgeSpec, ModelSpec, PolicySpec, SuiteSpec
 from evalkit.deciding.looks import last_level
-from evalkit.inputs import Inputs, Terms, check_incumbent, model_spec, over_incumbent
+from evalkit.inputs import Inputs, model_spec
 from evalkit.planning import Design, design_of, expectations, expected_of_run, looked_at, plan
 from evalkit.planning.promising import judges_that_decide
 from evalkit.remembering import suite_records
@@ -21,6 +21,7 @@ from evalkit.running.requests import Item, draw, requests_for
 from evalkit.running.schedule import Collected, Schedule
 from evalkit.stored.cache import Journal, cache_folder
 from evalkit.stored.records import narrow_frame, samples_frame
+from evalkit.terms import Terms, check_incumbent, over_incumbent
 from evalkit.types import ARMS, Expected, InputError, JudgeCost, Phase, Plan, PlannedCost, Progress, Silent
 
 _LOOKED = 200  # sequential runs that are simulated

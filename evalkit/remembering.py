@@ -7,12 +7,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from evalkit.config import JudgeSpec, ModelSpec
-from evalkit.inputs import Graders, Inputs, standing
+from evalkit.inputs import Graders, Inputs
 from evalkit.judging import exam_folders, find_exam, judge_hash, jury_hash, rubric_hash
 from evalkit.running.requests import Item, complete_sampling
 from evalkit.scorers import marking
 from evalkit.stored.cache import cache_folder
 from evalkit.tasks import Suite
+from evalkit.terms import standing
 from evalkit.types import ARMS, JudgeCost, JudgeRecord, ModelRecord, Phase, SuiteRecord, TaskRecord
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import secrets
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,11 +17,11 @@ from evalkit.comparing.texts import StoredTexts
 from evalkit.config import PolicySpec
 from evalkit.deciding.gate import decide
 from evalkit.deciding.looks import as_repeated, look_level
-from evalkit.inputs import Terms, check_policy, over_incumbent, standing
 from evalkit.report.files import write_run
 from evalkit.stored.records import narrow_frame, samples_frame, verdicts_as_frame, verdicts_frame
 from evalkit.stored.samples import Samples
-from evalkit.types import Comparison, Decision, JudgeRecord, Manifest, SuiteRecord
+from evalkit.terms import over_incumbent, standing, terms_of
+from evalkit.types import Comparison, Decision, Manifest
 from evalkit.yamlfile import validate
 
 SCHEMA = 1
@@ -112,20 +111,6 @@ def with_cautions(run: Run, cautions: tuple[str, ...]) -> Run:
         manifest=dataclasses.replace(run.manifest, cautions=(*run.manifest.cautions, *cautions)),
         comparison=dataclasses.replace(run.comparison, cautions=(*said[:known], *cautions, *said[known:])),
     )
-
-
-def terms_of(suites: Sequence[SuiteRecord]) -> dict[str, Terms]:
-    """What a policy may say of each suite of a run, by name."""
-    return {suite.name: Terms.of_record(suite) for suite in suites}
-
-
-def check_terms(policy: PolicySpec, suites: Sequence[SuiteRecord], judges: Sequence[JudgeRecord]) -> None:
-    """A policy asks nothing of this run's suites and judges that they cannot answer. Raises InputError."""
-    mark = policy.judge.exam.min_agreement, policy.judge.max_unscored
-    passed = {
-        one.name: one.exam is not None and one.exam.standing(*mark) == "passed" for one in judges if one.jury is None
-    }
-    check_policy(policy, terms_of(suites), passed)
 
 
 def new_id(began: datetime.datetime) -> str:

@@ -7,7 +7,7 @@ import pytest
 from evalkit.api import load
 from evalkit.composed import choose
 from evalkit.config import PolicySpec
-from evalkit.inputs import with_pools
+from evalkit.terms import with_pools
 from evalkit.types import InputError
 from tests.shell import evalkit
 

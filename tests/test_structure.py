@@ -23,6 +23,7 @@ RANK = {
             "composed tasks starting",
             "backends scorers",
             "executors judging contamination",
+            "terms",
             "inputs running importers",
             "preview vetting comparing examining",
             "canaries doctor",

@@ -231,7 +231,7 @@ def pool_result(
     lost, without_format = ({}, None) if role == "guard" else form_losses(list(parts.values()), difference)
     overlapping = overlap(list(parts.values()), difference, checked=bool(manifest.train_data))
     rho = relative if role == "retain" and joined.bounded else None
-    first = records[members[0]]  # a pool's members state the same limits: `inputs.check_policy`
+    first = records[members[0]]  # a pool's members state the same limits: `terms.check_policy`
     return SuiteResult(
         **fields,
         role=role,

@@ -15,7 +15,7 @@ from evalkit.api import check_writable, run_comparison
 from evalkit.config import ExecutorSpec, JudgeSpec, ModelSpec, PolicySpec, SuiteSpec
 from evalkit.contamination.arms import training_files
 from evalkit.fresh import held_back
-from evalkit.inputs import Inputs, Terms, check_incumbent, model_spec, over_incumbent
+from evalkit.inputs import Inputs, model_spec
 from evalkit.run import Run
 from evalkit.running.requests import draw
 from evalkit.running.schedule import Schedule
@@ -26,6 +26,7 @@ from evalkit.sweeping.contributions import COLUMNS
 from evalkit.sweeping.result import Finished, sweep_of
 from evalkit.sweeping.steps import step_of
 from evalkit.sweeping.together import answer_together
+from evalkit.terms import Terms, check_incumbent, over_incumbent
 from evalkit.types import Candidate, EvalkitError, InputError, Progress, Silent, Sweep, Watching
 
 _OWN_FILES = ("report.html", "sweep.json", "summary.md")

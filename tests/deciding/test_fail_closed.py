@@ -6,8 +6,8 @@ import pytest
 
 from evalkit import api
 from evalkit.config import JudgeSpec, PolicySpec
-from evalkit.inputs import Terms, check_policy
 from evalkit.scorers import registry, scorer
+from evalkit.terms import Terms, check_policy
 from evalkit.types import Completion, InputError, RunError
 from evalkit.yamlfile import validate
 from tests.deciding.graded import BASE, TUNED, suite  # noqa: F401
