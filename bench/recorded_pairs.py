@@ -23,6 +23,7 @@ import evalkit
 from evalkit import api
 from evalkit.config import ModelSpec, SuiteSpec
 from evalkit.report.numbers import difference, percent
+from evalkit.run import Run
 from evalkit.types import Example
 from evalkit.yamlfile import validate
 
@@ -59,7 +60,7 @@ def bare(answer: str, example: Example) -> float:
     return float(stripped(answer) == stripped(example.answer or ""))
 
 
-def athene(data: Path, folder: Path, out: Path | None = None) -> api.Run:
+def athene(data: Path, folder: Path, out: Path | None = None) -> Run:
     """Three suites of generated answers."""
     suites, files = [], {name: folder / f"{name}.jsonl" for name in ATHENE}
     rows: dict[str, list[str]] = {name: [] for name in ATHENE}
@@ -80,7 +81,7 @@ def athene(data: Path, folder: Path, out: Path | None = None) -> api.Run:
     return api.run_comparison(*models, suites=suites, out=out, probes=False)
 
 
-def llama(data: Path, folder: Path, out: Path | None = None) -> api.Run:
+def llama(data: Path, folder: Path, out: Path | None = None) -> Run:
     """55 subjects of one suite, a slice each."""
     recorded = data / "mmlu_llama2_7b_sft"
     lines = (recorded / f"{LLAMA[0]}.jsonl").read_text("utf-8").split("\n")
@@ -98,7 +99,7 @@ def llama(data: Path, folder: Path, out: Path | None = None) -> api.Run:
     return api.run_comparison(*models, suites=[suite], out=out, probes=False)
 
 
-def told(run: api.Run) -> Iterator[str]:
+def told(run: Run) -> Iterator[str]:
     """A run in lines."""
     comparison, decision = run.comparison, run.decision
     yield f"{comparison.base} -> {comparison.tuned}: {decision.outcome.upper().replace('_', '-')}"

@@ -26,13 +26,13 @@ from evalkit.examining.labelling import labels_of, passed_over, read_rows
 from evalkit.importers import Imported, ImportedScores
 from evalkit.inputs import Inputs, check_again, model_spec, policy_spec
 from evalkit.provenance import hardware, versions
-from evalkit.report.files import read_manifest
 from evalkit.run import SCHEMA, Run, decided, new_id
 from evalkit.running.requests import draw
 from evalkit.running.schedule import Schedule
 from evalkit.scorers.code import check_programs
 from evalkit.stored.cache import Journal, cache_folder
 from evalkit.stored.records import samples_frame
+from evalkit.stored.runs import read_manifest
 from evalkit.stored.samples import Samples
 from evalkit.terms import Terms, check_incumbent, check_terms, over_incumbent, standing, terms_of, with_pools
 from evalkit.types import (

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from evalkit.report.files import SAMPLES, read_manifest
+from evalkit.stored.runs import SAMPLES, read_manifest
 from evalkit.tasks import Suite
 from evalkit.types import PROBES, FreshFrom, InputError, RunError
 

@@ -12,9 +12,9 @@ import pyarrow as pa
 
 from evalkit.importers.rows import field_of, id_of, rows_of
 from evalkit.judging import jury_verdicts, prompt_scores
-from evalkit.report.files import SAMPLES, read_manifest
 from evalkit.statistics import bradley_terry
 from evalkit.stored.records import Samples, verdicts_frame
+from evalkit.stored.runs import SAMPLES, read_manifest
 from evalkit.types import IMPORTED, InputError, JudgeRecord, Manifest, ModelRecord, RankedModel, Ranking, RunError
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
-from evalkit.config import JudgeSpec, ModelSpec
+from evalkit.catalog import builtin_folder
+from evalkit.config import JudgeSpec, ModelSpec, SuiteSpec
 from evalkit.inputs import Graders, Inputs
 from evalkit.judging import exam_folders, find_exam, judge_hash, jury_hash, rubric_hash
 from evalkit.running.requests import Item, complete_sampling
@@ -79,7 +81,14 @@ def _suite_record(
         advisory=bool(marked_by),
         graders=tuple(sorted(marked_by)),
         against=spec.against,
+        file=_place(spec),
     )
+
+
+def _place(spec: SuiteSpec) -> str:
+    """How a suite can be named again."""
+    path = Path(spec.file)
+    return path.stem if path.parent == builtin_folder("suites") else spec.file
 
 
 def judge_records(

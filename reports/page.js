@@ -26,16 +26,16 @@ function el(tag, className, ...children) {
   return element;
 }
 
-/** Text whose invisible and direction-turning characters show as what they are. @param {string} text @returns {DocumentFragment} */
+/** Text whose invisible and direction-turning characters show as what they are; joiners, which scripts and emoji need, stay. @param {string} text @returns {DocumentFragment} */
 function visible(text) {
   const fragment = document.createDocumentFragment();
-  const odd = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
+  const odd = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\u{e0000}-\u{e01ef}]/gu;
   let from = 0;
   for (const match of text.matchAll(odd)) {
     fragment.append(text.slice(from, match.index));
-    const code = match[0].charCodeAt(0).toString(16).toUpperCase().padStart(4, "0");
+    const code = (match[0].codePointAt(0) || 0).toString(16).toUpperCase().padStart(4, "0");
     fragment.append(el("span", "odd", `U+${code}`));
-    from = match.index + 1;
+    from = match.index + match[0].length;
   }
   fragment.append(text.slice(from));
   return fragment;

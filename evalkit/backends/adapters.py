@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock
 
 from evalkit.backends import fingerprint
 from evalkit.backends.quiet import quiet, without_bars
@@ -100,41 +103,45 @@ class Adapter:
         """
         if (target / "config.json").is_file():
             return target
-        progress.note(f"merging {self.folder.name} into a copy of {base.name}: {target}")
+        self.check_mergeable(base)
         target.parent.mkdir(parents=True, exist_ok=True)
-        building = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-        try:
-            self._merge_into(building, base, trust_remote_code)
-            building.chmod(0o755)
+        # Replicas of one machine would each hold the base in float32 at the same time.
+        with FileLock(target.with_name(f".{target.name}.lock")):
+            if (target / "config.json").is_file():
+                return target
+            progress.note(f"merging {self.folder.name} into a copy of {base.name}: {target}")
+            building = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
             try:
+                self._merge_into(building, base, trust_remote_code)
+                building.chmod(0o755)
                 building.rename(target)
-            except OSError:
-                if not (target / "config.json").is_file():  # else another process was faster
-                    raise
-        finally:
-            shutil.rmtree(building, ignore_errors=True)
+            finally:
+                shutil.rmtree(building, ignore_errors=True)
         return target
+
+    def check_mergeable(self, base: Path) -> None:
+        """Raise InputError where the adapter could not be merged into `base`, as far as that is known without reading weights."""
+        lacking = [name for name in ("peft", "transformers", "torch") if importlib.util.find_spec(name) is None]
+        if lacking:
+            raise InputError(
+                f"{self.where}: merging an adapter needs {' and '.join(lacking)}; pip install 'evalkit-gate[hf]'"
+            )
+        if json.loads((base / "config.json").read_text("utf-8")).get("quantization_config"):
+            raise InputError(
+                f"{self.where}: {base} is quantised, and an adapter cannot be merged into it; name the unquantised base, or have "
+                "vLLM on CUDA apply the adapter (without `merge_adapter`)"
+            )
 
     def _merge_into(self, building: Path, base: Path, trust_remote_code: bool) -> None:
         with quiet(), without_bars():
             self._merge_loudly(building, base, trust_remote_code)
 
     def _merge_loudly(self, building: Path, base: Path, trust_remote_code: bool) -> None:
-        try:
-            import torch
-            from peft import PeftModel
-            from transformers import AutoModelForCausalLM
-        except ImportError as error:
-            raise InputError(
-                f"{self.where}: merging an adapter needs peft, transformers and torch ({error}); "
-                "pip install 'evalkit-gate[hf]'"
-            ) from None
+        import torch
+        from peft import PeftModel
+        from transformers import AutoModelForCausalLM
+
         config = json.loads((base / "config.json").read_text("utf-8"))
-        if config.get("quantization_config"):
-            raise InputError(
-                f"{self.where}: {base} is quantised, and an adapter cannot be merged into it; name the unquantised "
-                "base, or use an engine that serves the adapter (vLLM on CUDA)"
-            )
         try:
             loaded = AutoModelForCausalLM.from_pretrained(
                 str(base), dtype=torch.float32, trust_remote_code=trust_remote_code

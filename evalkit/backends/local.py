@@ -105,6 +105,11 @@ class LocalModel:
         adapter = self._hashes.of_all(self.adapter.files)
         return xxhash.xxh3_128_hexdigest(f"{self.weights_fingerprint}\0{adapter}".encode())
 
+    def check_mergeable(self) -> None:
+        """Raise InputError where an adapter could not be merged: said before any engine starts."""
+        if self.adapter is not None:
+            self.adapter.check_mergeable(self.folder)
+
     def weights(self, folder: Path) -> Path:
         """Where the weights are that answer by themselves: the model's own, or a copy with the adapter merged in.
 

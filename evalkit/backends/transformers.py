@@ -44,6 +44,7 @@ def open_transformers(models: Mapping[str, ModelSpec], folder: Path) -> list[Bac
     groups: dict[str, dict[str, LocalModel]] = {}
     for name, spec in models.items():
         local = LocalModel(spec, folder / "hashes", engine="transformers", engine_version=version, on_cpu=_on_cpu(spec))
+        local.check_mergeable()
         weights = local.adapter_fingerprint if local.adapter else local.weights_fingerprint
         options = json.dumps(dict(local.spec.engine), sort_keys=True, default=str)
         groups.setdefault(f"{weights} {options}", {})[name] = local

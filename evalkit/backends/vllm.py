@@ -62,6 +62,8 @@ def open_vllm(models: Mapping[str, ModelSpec], folder: Path) -> list[Backend]:
     for name, spec in models.items():
         local = LocalModel(spec, folder / "hashes", engine=engine, engine_version=version, on_cpu=cpu)
         merged = local.adapter is not None and (cpu or not is_servable(local))
+        if merged:
+            local.check_mergeable()
         weights = local.adapter_fingerprint if merged else local.weights_fingerprint
         options = json.dumps(dict(local.spec.engine), sort_keys=True, default=str)
         groups.setdefault(f"{weights} {options}", {})[name] = local

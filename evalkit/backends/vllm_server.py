@@ -61,6 +61,8 @@ def open_vllm_server(models: Mapping[str, ModelSpec], folder: Path) -> list[Back
     for name, spec in models.items():
         local = _stated(spec, folder) if spec.base_urls else _to_be_started(spec, folder)
         merged = local.adapter is not None and not spec.base_urls and (is_cpu_build() or not is_servable(local))
+        if merged:
+            local.check_mergeable()
         weights = local.adapter_fingerprint if merged else local.weights_fingerprint
         where = [weights, spec.base_urls, spec.server.keep, dict(local.spec.engine)]
         group = json.dumps(where, sort_keys=True, default=str)

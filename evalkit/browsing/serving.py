@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,6 +15,7 @@ from evalkit.browsing.index import IndexPage
 from evalkit.types import InputError
 
 HOST = "127.0.0.1"
+_OWN_NAME = re.compile(r"(127\.0\.0\.1|localhost)(:\d+)?")  # any port: it may have been forwarded from another
 _TYPES = {
     ".html": "text/html; charset=utf-8",
     ".json": "application/json; charset=utf-8",
@@ -106,7 +108,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, *, body: bool) -> None:
         # A page from elsewhere whose name was made to lead here (DNS rebinding) still says its own name.
-        if self.headers.get("Host", "") not in self._own_names():
+        if not _OWN_NAME.fullmatch(self.headers.get("Host", "")):
             return self._refuse(HTTPStatus.MISDIRECTED_REQUEST, body=body)
         path = os.fsdecode(unquote_to_bytes(urlsplit(self.path).path))
         if path in ("/", "/index.html"):
@@ -129,12 +131,6 @@ class _Handler(BaseHTTPRequestHandler):
         except FileNotFoundError:
             return self._refuse(HTTPStatus.NOT_FOUND, body=body)
         return None
-
-    def _own_names(self) -> set[str]:
-        assert isinstance(self.server, _Server)
-        port = self.server.server_port
-        names = {f"{HOST}:{port}", f"localhost:{port}"}
-        return names | {HOST, "localhost"} if port == 80 else names
 
     def _head(self, kind: str, length: int, policy: str, status: HTTPStatus = HTTPStatus.OK) -> None:
         self.send_response(status)

@@ -1,4 +1,4 @@
-"""The commands beside those of one comparison, a file each; `evalkit.cli` holds compare, run, gate and report."""
+"""The commands beside those of one comparison, a file each; `evalkit.cli` holds compare, gate, report, run and judges."""
 
 import typer
 
@@ -8,7 +8,7 @@ from evalkit.commands import doctor, export, imports, init, labels, plan, rank, 
 def add_to(app: typer.Typer) -> None:
     """Every command of this room, in the order in which `evalkit --help` lists them."""
     app.add_typer(suites.app, name="suites")
-    app.add_typer(labels.app, name="judge")
+    app.add_typer(labels.app, name="judge")  # the app of `judge`, to which `labels` has added its own
     app.add_typer(imports.app, name="import")
     app.command("export")(export.export)
     app.command()(plan.plan)

@@ -1,7 +1,7 @@
 """Comparison + policy -> Decision (pure). Any required gate failed: no_go; all passed: go; else inconclusive.
 
 All gates must pass (an intersection-union test), so GO needs no penalty for their number: were any one loss truly at
-its margin, GO comes at most (1 - level) / 2 of the time.
+its margin, GO comes at most (1 - level) / 2 of the time. (Simulated, with what falls short: docs/decisions.md.)
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ _SET_ASIDE: dict[Literal["form", "overlap"], str] = {
 
 
 def _turned(gates: Sequence[Gate], comparison: Comparison, policy: PolicySpec) -> Iterator[str]:
-    """Each gate that would fall out otherwise with items set aside. The verdicts stay; the reader is told."""
+    """Each gate that would fall out otherwise with items set aside, but on tuned's own rate. The verdicts stay; the reader is told."""
     words = {"pass": "passes", "fail": "fails", "inconclusive": "is undecided"}
     for what, which in _SET_ASIDE.items():
         left = with_set_aside(comparison, what)

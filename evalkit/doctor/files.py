@@ -6,9 +6,10 @@ import importlib.util
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from evalkit.config import JudgeSpec, ModelSpec, read_judge, read_model
+from evalkit.config import JudgeSpec, ModelSpec, SuiteSpec, read_judge, read_model
 from evalkit.doctor.finding import Finding
 from evalkit.doctor.machine import GIB, available_memory, read_gpus
+from evalkit.scorers.sandbox import check_sandbox
 from evalkit.stored.cache import cache_folder
 from evalkit.types import EngineError, InputError
 
@@ -63,8 +64,20 @@ def _project(folder: Path) -> Iterator[Finding]:
     told = f"suites {', '.join(suite.name for suite in chosen.suites)}"
     told += f"; policy {Path(policy.file).name}" if policy.file else "; the default policy"
     yield Finding(path.name, "ok", told)
+    yield from _programs(chosen.suites, path.name)
     for reader in readers_of(judge):
         yield from _judge(reader, f"{path.name}: judge {reader.name}")
+
+
+def _programs(suites: Sequence[SuiteSpec], name: str) -> Iterator[Finding]:
+    """Suites that run what a model wrote are refused where nothing holds it."""
+    running = [suite.name for suite in suites for task in suite.tasks if getattr(task, "score", None) == "code"]
+    if not running:
+        return
+    try:
+        check_sandbox(asked_by=f"{name}: suite {running[0]!r}")
+    except InputError as error:
+        yield _wrong(name, error)
 
 
 def _judge(spec: JudgeSpec, name: str) -> Iterator[Finding]:

@@ -4,6 +4,6 @@
 this package stays cheap.
 """
 
-from evalkit.report.files import read_manifest, write_run
+from evalkit.report.files import write_run
 
-__all__ = ["read_manifest", "write_run"]
+__all__ = ["write_run"]

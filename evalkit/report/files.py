@@ -9,20 +9,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
-from pydantic import TypeAdapter, ValidationError
 
 from evalkit.report.junit import junit_xml
 from evalkit.report.markdown import summary_markdown
 from evalkit.report.summary import summary_json
 from evalkit.stored.records import Samples, of_both_arms, write_table
-from evalkit.types import Comparison, Decision, Manifest, Phase, RunError
+from evalkit.stored.runs import MANIFEST, SAMPLES, manifest_json
+from evalkit.types import Comparison, Decision, Manifest, Phase
 
-SAMPLES = "samples.parquet"
-MANIFEST = "manifest.json"
 REPORT = "report.html"
 _PHASE = "report"
-
-_MANIFESTS = TypeAdapter(Manifest)
 
 
 def write_run(
@@ -47,28 +43,12 @@ def write_run(
     manifest = dataclasses.replace(manifest, phases=(*before, Phase(_PHASE, time.monotonic() - began)))
     if not (keep_samples and (folder / SAMPLES).exists()):
         _replace(folder / SAMPLES, lambda path: write_table(table, path))
-    _replace_bytes(folder / MANIFEST, _MANIFESTS.dump_json(manifest, indent=2) + b"\n")
+    _replace_bytes(folder / MANIFEST, manifest_json(manifest))
     _replace_bytes(folder / "summary.json", _utf8(summary_json(comparison, decision, manifest)))
     _replace_bytes(folder / "summary.md", _utf8(summary_markdown(comparison, decision, manifest)))
     _replace_bytes(folder / "junit.xml", junit_xml(comparison, decision, manifest))
     _replace_bytes(folder / REPORT, page)
     return folder / REPORT
-
-
-def read_manifest(folder: Path) -> Manifest:
-    """Read manifest.json. Raises RunError when it is missing, unreadable or of another schema."""
-    path = folder / MANIFEST
-    try:
-        return _MANIFESTS.validate_json(path.read_bytes())
-    except FileNotFoundError:
-        raise RunError(f"{path}: no such file; is this the folder of a finished run?") from None
-    except OSError as error:
-        raise RunError(f"{path}: cannot be read: {error}") from None
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the file"
-        message = f"{path}: {place}: {first['msg']}; written by another version of evalkit?"
-        raise RunError(message) from None
 
 
 def replace_text(path: Path, text: str) -> None:

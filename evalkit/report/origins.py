@@ -12,7 +12,7 @@ from pathlib import Path
 import yaml
 
 from evalkit.report.numbers import count
-from evalkit.types import IMPORTED, Manifest, ModelRecord
+from evalkit.types import IMPORTED, Manifest, ModelRecord, SuiteRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,8 @@ def model_facts(manifest: Manifest) -> list[Fact]:
 def commands(manifest: Manifest) -> dict[str, dict[str, str]]:
     """How each arm is asked one suite again: arm -> suite -> an `evalkit run` line that lacks only the item's id.
 
-    The files are those that the models were read from, the suites those that the command line named. Empty for imported answers.
+    The files are those that the models were read from, the suites those that the command line named, else the
+    suite's own file. Empty for imported answers.
     """
     if manifest.base.backend == IMPORTED:
         return {}
@@ -52,12 +53,13 @@ def commands(manifest: Manifest) -> dict[str, dict[str, str]]:
     named = [_value(said, place) for place, word in enumerate(said) if word.split("=")[0] in ("--suite", "-s")]
     arms = {"base": manifest.base.file or "BASE.yaml", "tuned": manifest.tuned.file or "TUNED.yaml"}
 
-    def flags(suite: str) -> list[str]:
-        own = [name for name in named if name == suite or Path(name).stem == suite] or named
+    def flags(suite: SuiteRecord) -> list[str]:
+        own = [name for name in named if name == suite.name or Path(name).stem == suite.name] or named
+        own = own or ([suite.file] if suite.file else [])
         return [part for name in own for part in ("--suite", name)]
 
     return {
-        arm: {suite.name: shlex.join(["evalkit", "run", file, *flags(suite.name)]) for suite in manifest.suites}
+        arm: {suite.name: shlex.join(["evalkit", "run", file, *flags(suite)]) for suite in manifest.suites}
         for arm, file in arms.items()
     }
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import re
 
-# Control codes but tab and line feed; direction marks and overrides; line and paragraph separators; lone surrogates and
-# the two code points that are no characters.
-_INVISIBLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
+# Control codes but tab and line feed; direction marks and overrides; line and paragraph separators; what has no width; tags and
+# the variation selectors that a text can be hidden in; lone surrogates and the two code points that are no characters. The
+# joiners and selectors that scripts and emoji need are left as they are.
+_INVISIBLE = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    r"\ud800-\udfff\ufffe\uffff\U000e0000-\U000e01ef]"
+)
 MARK = "\ufffd"
 
 

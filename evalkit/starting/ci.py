@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -12,6 +13,21 @@ if TYPE_CHECKING:
 CI = Literal["github", "gitlab", "none"]
 
 _EXTRAS = {"vllm": ("vllm",), "vllm-server": ("vllm",), "transformers": ("hf",), "openai": (), "replay": ()}
+
+# What holds the programs that models write (`score: code`).
+_SANDBOX = {
+    "github": """\
+      # The sandbox for programs that the models write. Ubuntu 24.04 keeps user namespaces from it unless it is told to let them be.
+      - run: |
+          sudo apt-get update && sudo apt-get install --yes bubblewrap
+          sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0 || true
+""",
+    "gitlab": """\
+    # The sandbox for programs that the models write; a runner in Docker needs `privileged = true` for it.
+    - apt-get update && apt-get install --yes bubblewrap
+""",
+    "none": "",
+}
 
 
 def ci_file(wanted: Wanted, base: str, tuned: str, root: Path) -> tuple[Path, str]:
@@ -28,6 +44,7 @@ def ci_file(wanted: Wanted, base: str, tuned: str, root: Path) -> tuple[Path, st
         "@TUNED@": shlex.quote(tuned),
         "@RUNNER@": "[self-hosted, gpu]" if local else "ubuntu-latest",
         "@TAGS@": "  tags: [gpu]\n" if local else "",
+        "@SANDBOX@": _SANDBOX[wanted.ci] if _runs_programs(wanted.suites) else "",
         "@SECRETS@": "      OPENAI_API_KEY: ${{ secrets.OPENAI_API_KEY }}\n" if wanted.backend == "openai" else "",
     }
     for mark, value in written.items():
@@ -36,6 +53,14 @@ def ci_file(wanted: Wanted, base: str, tuned: str, root: Path) -> tuple[Path, st
         return Path(".github") / "workflows" / "evalkit.yml", text
     whole = Path(".gitlab-ci.yml")
     return (Path(".gitlab") / "evalkit.yml" if (root / whole).exists() else whole), text
+
+
+def _runs_programs(suites: Sequence[str]) -> bool:
+    """Whether any task of these suites is marked by running a program that a model wrote."""
+    from evalkit.composed import choose
+
+    tasks = (task for suite in choose(suites).suites for task in suite.tasks)
+    return any(getattr(task, "score", None) == "code" for task in tasks)
 
 
 def repository(folder: Path) -> Path:

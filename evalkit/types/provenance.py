@@ -72,7 +72,8 @@ class SuiteRecord:
 
     guard: its own limits, by the names of those it states. graders: the judges that mark its tasks. advisory: no exam that
     they took lets it decide, so that it is shown and decides nothing. against: what its file says its gates are held
-    against; None where that is the policy's to say.
+    against; None where that is the policy's to say. file: where it was read, or the name of one of evalkit's own; empty where it
+    came from neither.
     """
 
     name: str
@@ -89,6 +90,7 @@ class SuiteRecord:
     advisory: bool = False
     graders: tuple[str, ...] = ()
     against: Against | None = None
+    file: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from evalkit.backends import open_backends
 from evalkit.backends.adapters import Adapter
 from evalkit.backends.quiet import quiet
+from evalkit.config import ModelSpec
 from evalkit.types import InputError, Silent
 
 with quiet():
@@ -131,7 +134,8 @@ def test_a_merge_that_fails_leaves_nothing_behind(tmp_path):
     read = Adapter.read(adapter(tmp_path / "adapter", large), where="tuned.yaml: adapter")
     with pytest.raises(InputError, match=r"tuned\.yaml: adapter: .*cannot be merged"):
         read.merge(small, tmp_path / "merged", Silent())
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["adapter", "large", "small"]
+    left = {path.name for path in tmp_path.iterdir()} - {".merged.lock"}
+    assert left == {"adapter", "large", "small"}
 
 
 def test_a_quantised_base_cannot_be_merged_into(tmp_path):
@@ -141,6 +145,26 @@ def test_a_quantised_base_cannot_be_merged_into(tmp_path):
     (model / "config.json").write_text(json.dumps({**config, "quantization_config": {"quant_method": "awq"}}))
     with pytest.raises(InputError, match="quantised"):
         read.merge(model, tmp_path / "merged", Silent())
+
+
+def test_of_several_at_once_one_merges_and_the_others_wait(tmp_path, monkeypatch):
+    model = base(tmp_path / "base")
+    read = Adapter.read(adapter(tmp_path / "adapter", model), where="t")
+    merged, real = [], Adapter._merge_into
+    monkeypatch.setattr(Adapter, "_merge_into", lambda self, *args: (merged.append(1), real(self, *args))[1])
+    with ThreadPoolExecutor(4) as pool:
+        made = list(pool.map(lambda _: read.merge(model, tmp_path / "merged", Silent()), range(4)))
+    assert len(merged) == 1 and set(made) == {tmp_path / "merged"}
+
+
+def test_what_cannot_be_merged_is_refused_when_the_model_is_opened(tmp_path):
+    model = base(tmp_path / "base")
+    lora = adapter(tmp_path / "adapter", model)
+    config = json.loads((model / "config.json").read_text())
+    (model / "config.json").write_text(json.dumps({**config, "quantization_config": {"quant_method": "awq"}}))
+    spec = ModelSpec(name="tuned", backend="transformers", model=str(model), adapter=str(lora))
+    with pytest.raises(InputError, match="quantised, and an adapter cannot be merged"):
+        open_backends({"tuned": spec}, tmp_path / "cache")
 
 
 def test_an_adapter_that_changes_nothing_says_so(tmp_path):

@@ -90,7 +90,7 @@ def test_a_gitlab_pipeline_that_is_there_is_left_alone(tmp_path):
     assert (tmp_path / ".gitlab-ci.yml").read_text() == "stages: [test]\n"
     assert "include: [{local: .gitlab/evalkit.yml}]" in done.stdout
     job = yaml.safe_load((tmp_path / ".gitlab" / "evalkit.yml").read_text())["evalkit"]
-    assert "tags" not in job and job["allow_failure"] == {"exit_codes": [3]}
+    assert "tags" not in job and "allow_failure" not in job
     assert "First write into base.yaml and tuned.yaml which model it is." in done.stdout
 
 

@@ -12,9 +12,6 @@ from evalkit import cli
 from tests.commands.recorded_models import compare, folder  # noqa: F401
 from tests.shell import evalkit
 
-# What a server shows, and what a make target does, is no report.
-_NO_REPORT = {"view", "demo", "export"}
-
 
 def leaves(commands, group=""):
     for name, command in sorted(commands.items()):
@@ -27,8 +24,7 @@ def leaves(commands, group=""):
 
 @pytest.mark.parametrize("command", [*leaves(typer.main.get_command(cli.app).commands)])
 def test_every_command_that_reports_takes_json(command):
-    if command.name not in _NO_REPORT:
-        assert "--json" in {flag for option in command.params for flag in option.opts}
+    assert "--json" in {flag for option in command.params for flag in option.opts}
 
 
 def test_stdout_holds_json_and_nothing_else(folder):  # noqa: F811

@@ -4,8 +4,9 @@ import os
 
 import pytest
 
-from evalkit.report import read_manifest, write_run
+from evalkit.report import write_run
 from evalkit.stored.records import read_table
+from evalkit.stored.runs import read_manifest
 from evalkit.types import RunError
 
 SIX = {"report.html", "summary.json", "samples.parquet", "manifest.json", "junit.xml", "summary.md"}

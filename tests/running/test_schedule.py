@@ -7,9 +7,9 @@ import pytest
 
 from evalkit import api
 from evalkit.config import ReasoningSpec, SamplingSpec
-from evalkit.report.files import read_manifest
 from evalkit.running.probes import KL
 from evalkit.running.requests import draw
+from evalkit.stored.runs import read_manifest
 from evalkit.tasks import load_suite
 from evalkit.types import PROBES, Completion, Failure, InputError, Usage
 from tests.asking import FAKE_BASE, FAKE_TUNED, by_request, judge, run, suite  # noqa: F401
