@@ -10,7 +10,7 @@ In clusters of the share `alike` all items fall out alike, in the others each by
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -81,6 +81,25 @@ def relative(n: int, discordance: float, *, lost: float = 0.02, base: float = 0.
     return Case(name, _policy(retain={"relative": lost}), result)
 
 
+def relative_in_clusters(
+    clusters: int, size: int, discordance: float, *, alike: float, lost: float = 0.05, base: float = 0.6
+) -> Case:
+    """The same where items come in clusters."""
+    delta = -lost * base
+    regressed, fixed = (discordance - delta) / 2, (discordance + delta) / 2
+    labels = np.repeat(np.arange(clusters), size)
+    chances = (regressed, fixed, base - regressed, 1 - base - fixed)
+
+    def result(rng: np.random.Generator) -> SuiteResult:
+        kinds = _kinds(rng, clusters, size, chances, alike)
+        first, second = np.isin(kinds, (0, 2)).astype(float), np.isin(kinds, (1, 2)).astype(float)
+        found = widened_difference(first, second, labels, binary=True, share=1 - lost)
+        return replace(_suite(first.size, _NONE), relative=found)
+
+    name = f"keeps {100 * (1 - lost):g} %, {clusters} clusters of {size}, {100 * discordance:g} % differing, {100 * alike:g} % alike"
+    return Case(name, _policy(retain={"relative": lost}), result)
+
+
 # --- clusters ---
 
 
@@ -115,11 +134,16 @@ def _flips(
     rng: np.random.Generator, clusters: int, size: int, regressed: float, fixed: float, alike: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Scores of base and tuned, shape (clusters * size,): every item lost, won, or right on both sides."""
-    kinds = rng.choice(3, p=(regressed, fixed, 1 - regressed - fixed), size=(clusters, size))
+    kinds = _kinds(rng, clusters, size, (regressed, fixed, 1 - regressed - fixed), alike)
+    return (kinds != 1).astype(float), (kinds != 0).astype(float)
+
+
+def _kinds(rng: np.random.Generator, clusters: int, size: int, chances: Sequence[float], alike: float) -> np.ndarray:
+    """Which of the kinds every item is, shape (clusters * size,); all items of one cluster in `alike` of them."""
+    kinds = rng.choice(len(chances), p=chances, size=(clusters, size))
     as_one = rng.random(clusters) < alike
     kinds[as_one] = kinds[as_one, :1]
-    flat = kinds.ravel()
-    return (flat != 1).astype(float), (flat != 0).astype(float)
+    return kinds.ravel()
 
 
 # --- guards ---
@@ -191,22 +215,23 @@ def cases() -> list[Case]:
     return [
         *(relative(n, q) for n in (100, 500, 2000) for q in (0.014, 0.03, 0.10)),
         *(relative(500, q, lost=0.05, base=0.9) for q in (0.05, 0.10)),
+        *(relative_in_clusters(100, 5, q, alike=alike) for q in (0.05, 0.20) for alike in (0.0, 0.3, 1.0)),
         *(
-            clustered(m, 10, regressed=lost, fixed=won, alike=alike)
-            for m in (30, 100)
+            clustered(m, size, regressed=lost, fixed=won, alike=alike)
+            for m, size in ((30, 10), (100, 10), (500, 5))
             for lost, won in ((0.05, 0.02), (0.10, 0.07), (0.05, 0.0))
-            for alike in (0.3, 1.0)
+            for alike in (0.0, 0.3, 1.0)
         ),
         *(
-            macro(m, 4, regressed=lost, fixed=won, alike=alike)
-            for m in (30, 100)
+            macro(m, tasks, regressed=lost, fixed=won, alike=alike)
+            for m, tasks in ((30, 4), (100, 4), (100, 10))
             for lost, won in ((0.10, 0.07), (0.05, 0.0))
-            for alike in (0.3, 1.0)
+            for alike in (0.0, 0.3, 1.0)
         ),
         *(rate(n, most) for n in (300, 1000) for most in (0.01, 0.05)),
-        *(rate(m, 0.05, size=10, alike=alike) for m in (60, 200) for alike in (0.3, 1.0)),
+        *(rate(m, 0.05, size=10, alike=alike) for m in (60, 200) for alike in (0.0, 0.3, 1.0)),
         *(increase(n, before, 0.01) for n in (500, 2000) for before in (0.0, 0.002, 0.01)),
-        *(increase(m, 0.005, 0.02, size=10, alike=alike) for m in (100, 300) for alike in (0.3, 1.0)),
+        *(increase(m, 0.005, 0.02, size=10, alike=alike) for m in (100, 300) for alike in (0.0, 0.3, 1.0)),
     ]
 
 

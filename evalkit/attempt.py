@@ -28,7 +28,7 @@ from evalkit.scorers.code import check_programs
 from evalkit.stored.cache import Journal, cache_folder
 from evalkit.stored.records import narrow_frame
 from evalkit.terms import check_terms
-from evalkit.types import ARMS, INCUMBENT, Anchors, Manifest, Phase, Progress
+from evalkit.types import ARMS, INCUMBENT, Anchors, FreshFrom, Manifest, Phase, Progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,8 @@ class Attempt:
     specs: of every arm. gated: suites of which a gate is held against the incumbent, with the field that says so.
     training: files that either arm was trained on, as `contamination.arms.training_files` finds them.
     since: `time.monotonic()` at which reading the files began.
-    Raises InputError for what the files ask and these models, suites and judges cannot give.
+    Raises InputError for what the files ask and these models, suites and judges cannot give, RunError for earlier runs that
+    cannot be read.
     """
 
     def __init__(
@@ -66,8 +67,8 @@ class Attempt:
         since: float,
     ) -> None:
         self._specs, self._inputs, self._gated, self._wanted, self._progress = specs, inputs, gated, wanted, progress
-        without = self._leave_out()
-        self._cautions += (*check_programs(inputs.suites), *inputs.unread)
+        without, self._fresh, cautions = self._left_out()
+        self._cautions = (*cautions, *check_programs(inputs.suites), *inputs.unread)
         for caution in self._cautions:
             progress.note(caution)
         self._schedule = Schedule(specs, inputs.readers, cache_folder(), inputs.graders, inputs.executor)
@@ -92,19 +93,19 @@ class Attempt:
         self._items: list[Item] = [item for stage in self._stages for item in stage]
         self._before = Phase("reading and planning", time.monotonic() - since)
 
-    def _leave_out(self) -> frozenset[Place]:
-        """The items that are not asked: those that earlier runs asked, and those that are held back."""
+    def _left_out(self) -> tuple[frozenset[Place], FreshFrom | None, tuple[str, ...]]:
+        """The items that are not asked, as earlier runs asked them or they are held back; what the manifest keeps; cautions."""
         wanted, without = self._wanted, frozenset[Place]()
-        self._fresh, self._cautions = None, ()
+        fresh, cautions = None, ()
         if wanted.fresh_from:
-            without, self._fresh, self._cautions = left_out(self._inputs.suites, asked_in(wanted.fresh_from))
+            without, fresh, cautions = left_out(self._inputs.suites, asked_in(wanted.fresh_from))
         if wanted.hold_out:
             held, too_few = held_back(self._inputs.suites, wanted.hold_out, seed=wanted.seed)
-            without, self._cautions = without | held, self._cautions + too_few
-        return without
+            without, cautions = without | held, cautions + too_few
+        return without, fresh, cautions
 
     def run(self) -> Run:
-        """Ask everything, read the judges' old pairs anew, and decide."""
+        """Ask everything, read the judges' old pairs anew, and decide. To be called once."""
         inputs, progress = self._inputs, self._progress
         with Journal(cache_folder() / "journal.sqlite") as journal:
             collected = self._schedule.collect(

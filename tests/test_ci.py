@@ -50,6 +50,16 @@ def test_the_gitlab_example_is_what_init_writes(tmp_path):
     valid(ROOT / "examples" / "ci" / "gitlab.yml", "vendor.gitlab-ci", "--data-transform", "gitlab-ci")
 
 
+@pytest.mark.parametrize(("suite", "held"), [("quick", False), ("release", True), ("humaneval", True)])
+def test_a_job_that_runs_models_programs_installs_what_holds_them(tmp_path, suite, held):
+    for ci in ("github", "gitlab"):
+        written = files(tmp_path, Wanted(ci=ci, suites=(suite,)))
+        (text,) = [text for path, text in written.items() if path.suffix == ".yml"]
+        assert ("install --yes bubblewrap" in text) == held
+        jobs = yaml.safe_load(text)
+        assert "allow_failure" not in jobs.get("evalkit", {})
+
+
 def test_no_input_is_ever_part_of_a_script():
     for name, script in SCRIPTS.items():
         assert "${{" not in script, name
@@ -150,6 +160,21 @@ def test_arguments_keep_their_quotes_and_expand_nothing(runner):
     assert not (runner.folder / "pwned").exists()
     assert (runner.folder / "$(touch pwned)" / "summary.json").exists()
     assert runner.outputs["exit-code"] == "0"
+
+
+def test_arguments_whose_quotes_do_not_match_stop_the_run_before_it_decides_under_other_rules(runner):
+    assert runner.compare("worse", ARGS="--limit 300 --policy 'a policy.yaml") == 0
+    assert runner.outputs == {"exit-code": "2"} and not (runner.folder / "out").exists()
+    assert "::error::args:" in runner.said and "quotes" in runner.summary
+
+
+def test_a_comment_that_may_not_be_written_decides_nothing(runner):
+    (runner.bin / "gh").write_text("#!/bin/sh\necho 'HTTP 403' >&2\nexit 1\n")
+    (runner.bin / "gh").chmod(0o755)
+    runner.compare("equal")
+    env = {"EVALKIT_OUT": "out", "EVALKIT_NAME": "evalkit run", "EVALKIT_NUMBER": "5", "EVALKIT_CODE": "0"}
+    assert runner.step("Comment on the pull request", EVALKIT_URL="", GH_TOKEN="x", **env) == 0
+    assert "::warning::the comment could not be written" in runner.said
 
 
 def test_a_run_that_does_not_begin_says_why_in_the_summary(runner):

@@ -219,3 +219,13 @@ def test_looking_imports_no_engine(tmp_path, monkeypatch):
     before = {"torch", "vllm"} & set(sys.modules)
     assert by_name(examine(start_engines=False))["evalkit"].status == "ok"
     assert {"torch", "vllm"} & set(sys.modules) == before
+
+
+def test_suites_with_programs_and_nothing_to_hold_them_are_a_failure(tmp_path):
+    (tmp_path / "base.yaml").write_text("name: base\nbackend: replay\noutputs: base.jsonl\n")
+    (tmp_path / "base.jsonl").write_text('{"id": "1", "output": "x"}\n')
+    (tmp_path / "evalkit.yaml").write_text("suites: [humaneval]\n")
+    found = doctor("base.yaml", cwd=tmp_path, PATH="/nowhere")
+    assert found["sandbox"]["status"] == "warn"
+    names = [one for one in found.values() if one["status"] == "fail"]
+    assert any("bubblewrap" in one["found"] + one["fix"] for one in names), found

@@ -221,12 +221,15 @@ def test_what_is_at_a_limit_is_told_from_what_is_equal():
     ],
     ids=lambda case: case.name,
 )
-def test_no_kind_of_gate_passes_what_is_at_its_limit_too_often(case):
+def test_gates_of_items_and_of_whole_clusters_hold_their_limits(case):
     found = limits.measure(case, RUNS, seed=0)
     assert found.go <= limits.ALLOWED + error(limits.ALLOWED)
     assert found.go + found.no_go + found.inconclusive == pytest.approx(1)
 
 
 def test_a_gate_that_passes_too_often_is_named():
+    """Few clusters lost whole, while most lose an item here and there: the shortfall that docs/decisions.md tells of."""
+    mixed = limits.clustered(100, 10, regressed=0.05, fixed=0.0, alike=0.3)
+    assert 0.05 < limits.measure(mixed, RUNS, seed=0).go < 0.25
     assert limits.Rates(0.026, 0.0, 0.974).holds(10_000)
     assert not limits.Rates(0.06, 0.0, 0.94).holds(10_000)

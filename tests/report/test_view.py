@@ -28,6 +28,13 @@ def test_without_named_suites_the_models_own_defaults_are_asked(run):
     assert command(run, "evalkit compare base.yaml tuned.yaml")["base"]["gsm8k"] == "evalkit run models/base.yaml"
 
 
+def test_a_suite_that_no_command_named_is_asked_by_its_own_file(run):
+    """As where the comparison was a function's, or a test's."""
+    suites = tuple(replace(suite, file=f"evals/{suite.name}.yaml") for suite in run.manifest.suites)
+    told = command(run._replace(manifest=replace(run.manifest, suites=suites)), "pytest, session 1")
+    assert told["base"]["gsm8k"] == "evalkit run models/base.yaml --suite evals/gsm8k.yaml"
+
+
 @pytest.mark.parametrize("before", ["--policy p.yaml", "--incumbent i.yaml", "--policy=p.yaml"])
 def test_another_file_of_the_command_is_not_taken_for_a_model(run, before):
     again = command(run, f"evalkit compare {before} models/base.yaml 'my tuned.yaml' --suite=gsm8k")
