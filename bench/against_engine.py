@@ -50,7 +50,7 @@ def main() -> None:
     parser.add_argument("--new-tokens", type=int, default=32)
     parser.add_argument("--cached", type=int, default=2000, help="items of the run from the journal; 0: leave it out")
     parser.add_argument("--dtype", default="float32", help="default: float32, evalkit's on a CPU")
-    parser.add_argument("--repeats", type=int, default=2, help="of each side; an even number is A B B A")
+    parser.add_argument("--repeats", type=int, default=4, help="of each side; an even number is A B B A")
     parser.add_argument("--out", type=Path, default=Path("against-engine"), help="for what was found, line by line")
     given = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended from outside"))  # the table is printed all the same

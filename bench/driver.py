@@ -323,7 +323,7 @@ def main(sizes: Sequence[int], rounds: int, *, profile: bool, beside: Path | Non
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", default="10000,100000,1000000", help="records, base's and tuned's together")
-    parser.add_argument("--rounds", type=int, default=1, help="runs of each size; medians are shown")
+    parser.add_argument("--rounds", type=int, default=3, help="runs of each size; medians are shown")
     parser.add_argument("--profile", action="store_true", help="print where the time of each run goes")
     parser.add_argument("--beside", type=Path, metavar="CHECKOUT", help="another checkout, measured by turns")
     parser.add_argument("--once", action="store_true", help="do not run again from the journal")

@@ -7,6 +7,7 @@ item's turns; any other output answers its first turn alone.
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -30,9 +31,16 @@ class Replay:
 
     def record(self, model: str) -> ModelRecord:
         """The file's content hash stands for the model."""
-        digest = xxhash.xxh3_128(self._path.read_bytes()).hexdigest()
         named = self._spec.model or str(self._spec.outputs)
-        return ModelRecord(self._spec.name, "replay", named, digest, engine="replay", engine_version="1")
+        return ModelRecord(self._spec.name, "replay", named, self._digest, engine="replay", engine_version="1")
+
+    @functools.cached_property
+    def _digest(self) -> str:
+        digest = xxhash.xxh3_128()
+        with self._path.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+        return digest.hexdigest()
 
     def prepare(self, request: Request) -> Prepared | Failure:
         """Find the recorded row; a Failure where the file has none."""

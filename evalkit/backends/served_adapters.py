@@ -5,6 +5,7 @@ The last is read from next-token distributions on a few canary prompts.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -57,9 +58,15 @@ def fault(tokenizer: Any, base: str, adapters: Sequence[str], ask: Ask) -> str |
     prompts = [tuple(tokenizer.encode(text)) for text in CANARIES]
     named = list(range(0, tokenizer.vocab_size, max(1, tokenizer.vocab_size // _NAMED_TOKENS)))[:_NAMED_TOKENS]
     alone = ask([(prompt, base) for prompt in prompts], named)
+    if not all(math.isfinite(value) for row in alone for value in row):
+        return (
+            "this vLLM gives no log-probabilities of the tokens that it is asked about, so that nothing can be proven"
+        )
     adapted: dict[str, list[list[float]]] = {}
     for adapter in adapters:
         adapted[adapter] = ask([(prompt, adapter) for prompt in prompts], named)
+        if not all(math.isfinite(value) for row in adapted[adapter] for value in row):
+            return f"this vLLM gives no log-probabilities of what adapter {adapter!r} is asked about"
         if all(_distance(own, tuned) == 0 for own, tuned in zip(alone, adapted[adapter], strict=True)):
             return f"adapter {adapter!r} served by this vLLM changes nothing"
     who = [base, *adapters]

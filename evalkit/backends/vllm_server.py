@@ -289,6 +289,9 @@ class VllmServerBackend:
         base = next((self._names[name] for name in self.models if name not in self._served), None)
         base = base or ("base" if not self._is_stated else None)
         if base is None:
+            self._note(
+                "whether the server keeps this adapter apart from its base was not proven: base is not asked here"
+            )
             return  # of a stated server nothing is known but the adapter
         try:
             found = fault(self._models[model].tokenizer, base, [self._names[one] for one in self._served], self._ask)

@@ -48,7 +48,8 @@ class ExecutorSpec(Spec):
     replicas: engines of each model; None ("auto") for as many as the cluster has room for. gpus, cpus: what one replica
     takes; None for GPUs as its engine's parallel sizes say and a CPU for each, or all CPUs of a node for a CPU engine.
     shard: how many requests a replica is handed at a time. tries: how often a request is put whose replica is lost.
-    wait_s: for how long a run without any replica waits for the cluster. runtime_env: as of `ray.init`, untouched.
+    wait_s: for how long a run without any replica waits for the cluster. answer_s: for how long a replica that has requests may
+    answer none before it counts as lost. runtime_env: as of `ray.init`, untouched.
     """
 
     kind: Literal["local", "ray"]
@@ -60,6 +61,7 @@ class ExecutorSpec(Spec):
     shard: Annotated[int, Field(ge=1)] = 64
     tries: Annotated[int, Field(ge=1)] = 3
     wait_s: Annotated[float, Field(gt=0)] = 300.0
+    answer_s: Annotated[float, Field(gt=0)] = 3600.0
     runtime_env: Mapping[str, Any] = Field(default_factory=dict)
 
     @model_validator(mode="after")

@@ -63,6 +63,9 @@ class Farm:
         self._hosts: dict[str, str] = {}
         self._devices: dict[str, None] = {}
         self._brought = 0.0  # when the stream brought something last
+        self._heard: dict[
+            str, float
+        ] = {}  # when a replica answered last, or was asked first after it had nothing to do
         self._timings: dict[str, Timings] = {}  # by birth
         self._count = self._losses = self._put_again = 0
         self._last: Lost | None = None
@@ -125,12 +128,19 @@ class Farm:
                 for event in self._pool.wait(_PAUSE_S if shards.paused else _TICK_S):
                     self._heed(event)
                     if isinstance(event, Answered):
+                        if event.landed.answers:
+                            self._heard[event.replica] = time.monotonic()
                         for number, completion in event.landed.answers:
                             one = shards.land(number)
                             if one is not None:
                                 yield one, completion
                     elif isinstance(event, Lost):
                         yield from self._put_back(shards, event)
+                for name in self._silent(shards):
+                    why = f"it has answered nothing for {self._cluster.executor.answer_s:g} s"
+                    event = self._pool.give_up(name, why)
+                    self._heed(event)
+                    yield from self._put_back(shards, event)
                 if self._working:
                     since = time.monotonic()
                 elif self._pool.placing + self._pool.loading == 0:
@@ -158,12 +168,20 @@ class Farm:
             self._cluster.left(self)
             pool.close()
 
+    def _silent(self, shards: Shards) -> list[str]:
+        """The replicas that have requests and have answered none of them for too long."""
+        too_long = time.monotonic() - self._cluster.executor.answer_s
+        return [name for name in self._working if shards.held_by(name) and self._heard.get(name, math.inf) < too_long]
+
     def _hand_out(self, shards: Shards) -> None:
         """Keep every replica asked that has something to do, with a shard waiting behind what its engine has taken in."""
         assert self._pool is not None
         read = shards.read
         for name in self._pool.idle:
+            had = shards.held_by(name)
             shard = shards.take(name, len(self._working))
+            if shard and not had:
+                self._heard[name] = time.monotonic()
             if shard or shards.held_by(name):
                 low = shards.size(len(self._working)) if shard else 0
                 # While prompts are still being rendered, more is there in a moment; later only answers bring more.

@@ -82,6 +82,10 @@ class Pool(Protocol):
         """What has happened; waits so long for anything to happen."""
         ...
 
+    def give_up(self, replica: str, why: str) -> Lost:
+        """Take a replica for lost that says nothing any more, and have it started again."""
+        ...
+
     def forget(self) -> None:
         """Have replicas drop what they were asked."""
         ...
@@ -196,6 +200,14 @@ class RayPool:
                     events.append(self._leave(name, one, value.fault.message, fault=value.fault))
                     _start_again(one)
         return events
+
+    def give_up(self, replica: str, why: str) -> Lost:
+        """Take a replica for lost that says nothing any more, and have it started again."""
+        one = self._actors[replica]
+        self._calls = {ref: call for ref, call in self._calls.items() if call != (replica, "exchange")}
+        lost = self._leave(replica, one, why)
+        _start_again(one)
+        return lost
 
     def forget(self) -> None:
         """Have replicas drop what they were asked."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from evalkit.types import Prepared
@@ -30,7 +30,8 @@ class Shards:
     """Hands out shards to whichever replica asks, and takes answers and losses.
 
     prepared: the stream; None in it says that nothing is there at the moment. It is read no further ahead than two shards
-    for each replica. shard: the most requests handed out at a time. tries: replicas that a request may be lost with.
+    for each replica. shard: the most requests handed out at a time. tries: replicas that a request may be lost with; the
+    last of them has it alone, so that a prompt which kills engines takes none of those beside it along.
     by_model: ask what is there of one model before the next, for replicas that load weights at every change; the stream is then
     read as far as it goes.
     """
@@ -45,6 +46,8 @@ class Shards:
         self._read = 0
         self._model = ""
         self._front: deque[int] = deque()
+        self._last_tries: deque[int] = deque()  # of what may be lost no more: handed out one at a time
+        self._alone: set[str] = set()  # replicas that have such a request, and nothing else
         self._open: dict[int, _Open] = {}
         self._held: dict[str, int] = {}
 
@@ -76,17 +79,28 @@ class Shards:
     def take(self, replica: str, replicas: int) -> list[Numbered]:
         """A shard for this one of so many replicas that work; empty where there is nothing, or the rest is the others' share."""
         self._fill(2 * self._shard * max(1, replicas))
+        if replica in self._alone:
+            return []
+        if self._last_tries:
+            if not self.held_by(replica):
+                return self._hand(replica, [self._last_tries.popleft()], alone=True)
+            if not self._front:
+                return []
         count = min(self.size(replicas), len(self._front))
         if not self._flows:
             # What an engine has room for can be more than is left: then each gets its share, and none all of it.
             count = min(count, -(-len(self._open) // max(1, replicas)) - self.held_by(replica))
+        return self._hand(replica, [self._front.popleft() for _ in range(count)])
+
+    def _hand(self, replica: str, numbers: Sequence[int], *, alone: bool = False) -> list[Numbered]:
         taken: list[Numbered] = []
-        for _ in range(count):
-            number = self._front.popleft()
+        for number in numbers:
             self._open[number].by = replica
             taken.append((number, self._open[number].prepared))
             self._model = self._model_of(number)
         self._held[replica] = self.held_by(replica) + len(taken)
+        if alone:
+            self._alone.add(replica)
         return taken
 
     def land(self, number: int) -> Prepared | None:
@@ -94,10 +108,12 @@ class Shards:
         one = self._open.pop(number, None)
         if one is None:
             return None
-        if one.by is None:
-            self._front.remove(number)  # its replica was thought lost
+        if one.by is None:  # its replica was thought lost
+            (self._last_tries if self._is_last_try(one) else self._front).remove(number)
         else:
             self._held[one.by] -= 1
+            if not self._held[one.by]:
+                self._alone.discard(one.by)
         return one.prepared
 
     def lost(self, replica: str) -> list[Prepared]:
@@ -109,9 +125,13 @@ class Shards:
             if one.losses >= self._tries:
                 given_up.append(self._open.pop(number).prepared)
             else:
-                self._front.appendleft(number)
+                (self._last_tries if self._is_last_try(one) else self._front).appendleft(number)
         self._held.pop(replica, None)
+        self._alone.discard(replica)
         return given_up[::-1]
+
+    def _is_last_try(self, one: _Open) -> bool:
+        return one.losses > 0 and one.losses == self._tries - 1
 
     @property
     def _flows(self) -> bool:

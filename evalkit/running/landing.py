@@ -20,6 +20,8 @@ from evalkit.scorers.reasoning import cut_at_stops, split_reasoning
 from evalkit.stored.records import Records
 from evalkit.types import AGAIN, Completion, Failure, Phase, Prepared, Request, Score, Watching
 
+_MOST_MARKING = 1024  # answers whose programs are waited for at a time
+
 _Place = tuple[str, str, str]
 """Suite, task and id of an item."""
 
@@ -135,7 +137,8 @@ class Landing:
             self._threads = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="marking")
         future = self._threads.submit(score_samples, item.task, item.example, completions)
         self._marking.append((future, item, arm, rows))
-        while self._marking[0][0].done() and len(self._marking) > 1:
+        # A slow program holds back what landed after it, up to so many answers.
+        while len(self._marking) > _MOST_MARKING or (self._marking[0][0].done() and len(self._marking) > 1):
             future, item, arm, rows = self._marking.popleft()
             self._record(item, arm, rows, future.result())
 

@@ -48,6 +48,11 @@ def test_an_adapter_that_changes_nothing_is_named():
     )
 
 
+def test_a_server_that_says_nothing_of_the_tokens_asked_about_proves_nothing():
+    for alone in ({"base": float("nan"), "a": 0.5}, {"base": 0.0, "a": float("nan")}):
+        assert "gives no log-probabilities" in (fault(TOKENIZER, "base", ["a"], server(alone)) or "")
+
+
 # --- merged because the model file says so ---
 
 

@@ -35,8 +35,14 @@ def site(tmp_path_factory):
     run = example()
     (site / "report.html").write_text(render_html(*run), encoding="utf-8")
     candidates = [
-        Candidate(f"ckpt-{step}", f"ckpt-{step}.yaml", "ckpt", step=step, comparison=one.comparison, decision=one.decision)
-        for step, one in ((200, run), (400, made("ckpt-400", gain=0.2, outcome="go")), (600, made("ckpt-600", tax=0.08)))
+        Candidate(
+            f"ckpt-{step}", f"ckpt-{step}.yaml", "ckpt", step=step, comparison=one.comparison, decision=one.decision
+        )
+        for step, one in (
+            (200, run),
+            (400, made("ckpt-400", gain=0.2, outcome="go")),
+            (600, made("ckpt-600", tax=0.08)),
+        )
     ]
     swept = Sweep("base-model", 0.95, tuple(candidates), best="ckpt-400")
     (site / "sweep.html").write_text(render_sweep(swept), encoding="utf-8")

@@ -184,6 +184,24 @@ def test_a_request_that_is_lost_every_time_is_a_row_with_its_reason(farm):
     assert failed[1].message == "each of the 3 replicas that were asked was lost: its node died"
 
 
+def test_a_replica_that_says_nothing_any_more_is_taken_for_lost(farm):
+    class Hung(Scripted):
+        def wait(self, timeout_s):
+            if "replica 1" in self.busy:
+                self.busy.discard("replica 1")  # it is in a call that never ends
+                self.ready.discard("replica 1")
+            return super().wait(timeout_s)
+
+        def give_up(self, replica, why):
+            self.holds[replica] = []
+            return Lost(replica, why, True)
+
+    made, notes = farm(Hung(2), RAY.model_copy(update={"answer_s": 0.05}))
+    landed = answered(made, notes, 30)
+    assert {completion.text.split(":")[0] for _, completion in landed} == {"replica 2"}
+    assert "base: replica 1 on node-of-1 is lost: it has answered nothing for 0.05 s" in notes.said
+
+
 def test_when_all_are_lost_the_engine_is_gone_and_what_had_landed_is_not(farm):
     made, notes = farm(Scripted(2, lose={"replica 1": 2, "replica 2": 3}))
     prepared, _ = asked(made, 50)

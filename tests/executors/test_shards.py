@@ -111,6 +111,33 @@ def test_a_request_whose_every_replica_is_lost_is_given_up_and_its_neighbours_ar
     assert shards.done and shards.land(bad[0]) is None
 
 
+def test_the_last_try_is_made_alone_so_that_nothing_is_lost_beside_it():
+    shards = Shards(stream(12), shard=6, tries=3)
+    ended, given_up, deadly = [], [], "2"
+    while not shards.done:
+        for name in ("a", "b"):
+            shard = shards.take(name, 2)
+            if deadly in ids(shard):
+                given_up += shards.lost(name)
+            else:
+                ended += [shards.land(number) for number, _ in shard]
+    assert [one.request.example_id for one in given_up] == [deadly]
+    assert len(ended) == 11
+
+
+def test_who_has_a_last_try_is_given_nothing_else_and_who_has_something_no_last_try():
+    shards = Shards(stream(40), shard=2, tries=2)
+    shards.take("a", 2)
+    busy = shards.take("b", 2)
+    shards.lost("a")
+    assert ids(shards.take("b", 2)) == ["4", "5"]
+    (alone,) = shards.take("c", 2)
+    assert alone[1].request.example_id == "0" and shards.take("c", 2) == []
+    shards.land(alone[0])
+    assert ids(shards.take("c", 2)) == ["1"]
+    assert shards.land(busy[0][0]) is busy[0][1]
+
+
 def test_a_pause_in_the_stream_is_no_end():
     source = iter([prepared(0), None, prepared(1)])
     shards = Shards(source, shard=4, tries=3)
