@@ -4,8 +4,8 @@
 
 A stub in a process of its own answers each chat request after a fixed latency; with --engine a real vLLM server of that model
 answers instead, 32 tokens a request. Each side asks `rounds` x concurrency questions of about 200 words in a child process, the
-sides by turns, `repeats` times. Two layers: the bare client (`backend.stream` against `get_model().generate` under gather), and what
-users run (answers journalled as they land, against `inspect_ai.eval` with its log). inspect_ai gets the concurrency as its fixed
+sides by turns, `repeats` times. Two layers: the bare client (`backend.stream` against `get_model().generate` under gather), and with
+what keeps the answers (evalkit's stream with its journal, without scoring and report, against `inspect_ai.eval` with its log). inspect_ai gets the concurrency as its fixed
 `max_connections`; evalkit as its upper bound, which it finds by itself from 16 on. Imports and connections are not counted.
 
 Of the ideal: rounds x latency over the median wall time. CPU: user and system time of the child a request, its own children
