@@ -134,10 +134,11 @@ def run_comparison(
     if incumbent is not None:
         specs[INCUMBENT] = model_spec(incumbent)
     training = training_files({arm: specs[arm] for arm in ARMS}, train_data)
-    if out is not None:
-        check_writable(Path(out))
     wanted = Wanted(limit, seed, probes, sequential, fresh_from, hold_out, aa, command)
-    run = Attempt(specs, inputs, gated, training, wanted, progress, since=since).run()
+    attempt = Attempt(specs, inputs, gated, training, wanted, progress, since=since)
+    if out is not None:
+        check_writable(Path(out))  # only now: what is refused leaves no empty folder
+    run = attempt.run()
     if out is not None:
         progress.phase("writing the report")
     return _written(run, out)

@@ -31,7 +31,7 @@ def test_without_named_suites_the_models_own_defaults_are_asked(run):
 def test_a_suite_that_no_command_named_is_asked_by_its_own_file(run):
     """As where the comparison was a function's, or a test's."""
     suites = tuple(replace(suite, file=f"evals/{suite.name}.yaml") for suite in run.manifest.suites)
-    told = command(run._replace(manifest=replace(run.manifest, suites=suites)), "pytest, session 1")
+    told = command(replace(run, manifest=replace(run.manifest, suites=suites)), "pytest, session 1")
     assert told["base"]["gsm8k"] == "evalkit run models/base.yaml --suite evals/gsm8k.yaml"
 
 
