@@ -9,13 +9,10 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, Protocol, TextIO
 
 from evalkit.config import ExecutorSpec, ModelSpec
 from evalkit.types import InputError, ModelRecord
-
-if TYPE_CHECKING:
-    from evalkit.executors.farm import Farm
 
 _RELEASE_S = 10.0
 _REACH_S = 10.0
@@ -60,12 +57,20 @@ def counted(number: float, unit: str) -> str:
     return f"{number:g} {unit}{'' if number == 1 else 's'}"
 
 
+class Standing(Protocol):
+    """A model whose replicas stand on the cluster."""
+
+    def close(self) -> None:
+        """Give back the cluster's resources."""
+        ...
+
+
 class Cluster:
     """Shared by the models of a run, whose replicas stand on it side by side or one model after the other."""
 
     def __init__(self, executor: ExecutorSpec) -> None:
         self.executor = executor
-        self._standing: list[Farm] = []
+        self._standing: list[Standing] = []
 
     def connect(self) -> None:
         """Connect, unless this process is connected already; it stays so. Raises InputError where there is no cluster."""
@@ -116,7 +121,7 @@ class Cluster:
         total = sum(need.fits(resources) for resources in nodes)
         return Room(total, min(total, need.fits(ray.available_resources())))
 
-    def make_room(self, asking: Farm, need: Need) -> Room:
+    def make_room(self, asking: Standing, need: Need) -> Room:
         """Room for the replicas of `asking`; others of this run give theirs back where both cannot stand."""
         room = self.room(need)
         others = [one for one in self._standing if one is not asking]
@@ -131,7 +136,7 @@ class Cluster:
         self._standing = [*(one for one in self._standing if one is not asking), asking]
         return room
 
-    def left(self, farm: Farm) -> None:
+    def left(self, farm: Standing) -> None:
         """A model's replicas have been given back."""
         self._standing = [one for one in self._standing if one is not farm]
 

@@ -1,8 +1,9 @@
 """The files that `evalkit init` writes: models, policy, project and CI."""
 
-from evalkit.starting.ci import CI, ci_file, repository
-from evalkit.starting.models import Backend, model_file, seen_from
-from evalkit.starting.project import Wanted, files, unnamed
+from evalkit.starting.ci import ci_file, repository
+from evalkit.starting.models import model_file, seen_from
+from evalkit.starting.project import files, unnamed
+from evalkit.starting.wanted import CI, Backend, Wanted
 
 __all__ = [
     "CI",

@@ -5,12 +5,8 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
 
-if TYPE_CHECKING:
-    from evalkit.starting.project import Wanted
-
-CI = Literal["github", "gitlab", "none"]
+from evalkit.starting.wanted import Wanted
 
 _EXTRAS = {"vllm": ("vllm",), "vllm-server": ("vllm",), "transformers": ("hf",), "openai": (), "replay": ()}
 

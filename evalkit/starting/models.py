@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Literal
 
-Backend = Literal["vllm", "vllm-server", "transformers", "openai", "replay"]
+from evalkit.starting.wanted import Backend
 
 _PLAIN = re.compile(r"[A-Za-z_./~-][\w./~@-]*")
 _MEANING = {"base": "What the candidate is held against.", "tuned": "The candidate: is it safe to release?"}

@@ -3,24 +3,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
-from evalkit.starting.ci import CI, ci_file, repository
-from evalkit.starting.models import Backend, model_file, scalar, seen_from
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What a user wants to compare. base, tuned, adapter: empty where it was not said. judge: a name, a file, or `none`."""
-
-    base: str = ""
-    tuned: str = ""
-    adapter: str = ""
-    backend: Backend = "vllm"
-    suites: tuple[str, ...] = ("quick",)
-    judge: str = "none"
-    ci: CI = "none"
+from evalkit.starting.ci import ci_file, repository
+from evalkit.starting.models import model_file, scalar, seen_from
+from evalkit.starting.wanted import Wanted
 
 
 def files(folder: Path, wanted: Wanted) -> dict[Path, str]:
