@@ -86,9 +86,11 @@ def _suite_record(
 
 
 def _place(spec: SuiteSpec) -> str:
-    """How a suite can be named again."""
+    """How a suite can be named again, from where this one was named."""
     path = Path(spec.file)
-    return path.stem if path.parent == builtin_folder("suites") else spec.file
+    if path.parent == builtin_folder("suites"):
+        return path.stem
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else spec.file
 
 
 def judge_records(
