@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import importlib
+import importlib.util
 import json
 import os
 import platform
@@ -182,10 +184,9 @@ def run_once(folder: Path, out: Path, *, profile: bool) -> dict[str, Any]:
 
         setattr(owner, name, wrapped)
 
-    from evalkit.stored.records import Records
-
-    timed(Records, "samples" if hasattr(Records, "samples") else "table", "table")
-    timed(api, "compare_records", "statistics")
+    records = _first_of("evalkit.stored.records", "evalkit.records").Records
+    timed(records, "samples" if hasattr(records, "samples") else "table", "table")
+    timed(_first_of("evalkit.run", "evalkit.api"), "compare_records", "statistics")
     timed(files, "write_table", "samples.parquet")
     began = time.monotonic()
     act = _profiled if profile else (lambda do: do())
@@ -204,6 +205,11 @@ def run_once(folder: Path, out: Path, *, profile: bool) -> dict[str, Any]:
     size = {name: (out / name).stat().st_size for name in ("report.html", "samples.parquet")}
     peak = max(mb for _, mb, _ in progress.phases.values())
     return {"seconds": whole, "phases": progress.phases, "within": spent, "peak_mb": peak, "size": size}
+
+
+def _first_of(*names: str) -> Any:
+    """The first of these modules that there is: another checkout may have it elsewhere."""
+    return importlib.import_module(next(name for name in names if importlib.util.find_spec(name)))
 
 
 def _profiled(do: Any) -> None:
