@@ -63,9 +63,8 @@ class Farm:
         self._hosts: dict[str, str] = {}
         self._devices: dict[str, None] = {}
         self._brought = 0.0  # when the stream brought something last
-        self._heard: dict[
-            str, float
-        ] = {}  # when a replica answered last, or was asked first after it had nothing to do
+        # When a replica answered last, or was asked first after it had nothing to do.
+        self._heard: dict[str, float] = {}
         self._timings: dict[str, Timings] = {}  # by birth
         self._count = self._losses = self._put_again = 0
         self._last: Lost | None = None
