@@ -119,7 +119,9 @@ class ModelSpec(Spec):
         if self.adapter and self.backend not in ("vllm", "vllm-server", "transformers"):
             raise ValueError(f"backend {self.backend} takes no `adapter`; name the served adapter in `model`")
         if self.merge_adapter and (not self.adapter or self.base_urls):
-            raise ValueError("`merge_adapter` is about an `adapter` that evalkit loads itself; name one and no `base_url`, or leave it out")
+            raise ValueError(
+                "`merge_adapter` is about an `adapter` that evalkit loads itself; name one and no `base_url`, or leave it out"
+            )
         if self.server != ServerSpec() and (self.backend != "vllm-server" or self.base_url):
             raise ValueError(
                 "`server` belongs to `backend: vllm-server` without `base_url`: a server that evalkit starts"

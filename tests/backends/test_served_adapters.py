@@ -85,5 +85,7 @@ def test_answers_of_a_merged_copy_are_not_those_of_a_served_adapter(locals_of):
 
 @pytest.mark.parametrize("fields", [{}, {"adapter": "a", "backend": "vllm-server", "base_url": "http://127.0.0.1:1"}])
 def test_there_must_be_an_adapter_to_merge_and_weights_of_ones_own(fields):
-    with pytest.raises(ValidationError, match="`merge_adapter` is about an `adapter` that evalkit loads itself; name one"):
+    with pytest.raises(
+        ValidationError, match="`merge_adapter` is about an `adapter` that evalkit loads itself; name one"
+    ):
         ModelSpec(name="m", model="some/model", merge_adapter=True, **fields)
